@@ -239,7 +239,6 @@ constexpr bool unary_saves_output(UnaryOp op) {
   switch (op) {
     case UnaryOp::relu:
     case UnaryOp::relu6:
-    case UnaryOp::leaky_relu:
     case UnaryOp::sigmoid:
     case UnaryOp::tanh:
     case UnaryOp::exp:

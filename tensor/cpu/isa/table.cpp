@@ -1,0 +1,18 @@
+// The table of one instruction set, put together from its families.
+#include "tensor/cpu/isa/families.h"
+
+#define AR_STRING_(x) #x
+#define AR_STRING(x) AR_STRING_(x)
+
+namespace ar::cpu::AR_ISA {
+
+const Kernels& kernels() {
+  static const Kernels table = [] {
+    Kernels k;
+    k.name = AR_STRING(AR_ISA);
+    return k;
+  }();
+  return table;
+}
+
+}  // namespace ar::cpu::AR_ISA
