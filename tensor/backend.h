@@ -1,0 +1,50 @@
+// The seam between tensors and devices: memory and kernels of one device.
+#pragma once
+#include <cstdint>
+
+#include "tensor/device.h"
+#include "tensor/kernels.h"
+
+namespace ar {
+
+struct Backend {
+  const Kernels* kernels = nullptr;
+  /// 64-byte aligned memory with 64 readable and writable bytes of slack behind it. Throws Error when there is none.
+  void* (*allocate)(int64_t bytes) = nullptr;
+  void (*release)(void* data, int64_t bytes) = nullptr;
+};
+
+/// The backend of a device; throws Error with the reason when this build or machine has none.
+const Backend& backend(Device device);
+
+/// The CPU kernels in use: the best the processor runs, or those that AR_CPU (baseline, avx2, avx512) names.
+const Kernels& cpu_kernels();
+/// A table by name, or null when this processor or build has none.
+const Kernels* cpu_kernels_named(const char* name);
+
+/// Device memory of this process, in bytes.
+struct MemoryStats {
+  int64_t live = 0;    // held by tensors
+  int64_t peak = 0;    // the most that was ever held since reset_peak_memory()
+  int64_t cached = 0;  // free, kept for reuse
+};
+MemoryStats memory_stats();
+void reset_peak_memory();
+/// Gives the cached memory back to the system.
+void empty_cache();
+
+/// Copies of whole tensors made only to change their layout, since the program started. Tests hold it at zero.
+int64_t layout_copies();
+namespace detail {
+void count_layout_copy();
+}
+
+/// The kernel for this dtype, or an Error like "conv2d: no avx512 kernel for int64".
+template <class F>
+F* kernel_for(const PerDtype<F>& entry, Dtype dtype, const char* op, const char* table) {
+  F* f = entry[dtype];
+  AR_CHECK(f, op, ": no ", table, " kernel for ", dtype);
+  return f;
+}
+
+}  // namespace ar

@@ -1,0 +1,49 @@
+// Storage: shared memory of one or more tensors, with a counter of writes and data derived from it.
+#pragma once
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "tensor/device.h"
+
+namespace ar {
+
+class Storage {
+ public:
+  static std::shared_ptr<Storage> allocate(int64_t bytes, Device device);
+  /// Memory of somebody else, given back by `release` when the last tensor lets go. It should be 64-byte aligned and
+  /// have 64 bytes of slack when it is to serve as an operand of kernels.
+  static std::shared_ptr<Storage> adopt(void* data, int64_t bytes, Device device, std::function<void()> release);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  std::byte* data() const { return data_; }
+  int64_t bytes() const { return bytes_; }
+  Device device() const { return device_; }
+
+  /// Counts writes. What was computed from the contents stays valid while this stands still.
+  uint64_t version() const { return version_.load(std::memory_order_relaxed); }
+  void count_write() { version_.fetch_add(1, std::memory_order_relaxed); }
+
+  /// Data made from the contents (packed weights), kept until the next write. `key` tells kinds apart.
+  std::shared_ptr<Storage> derived(uint64_t key, const std::function<std::shared_ptr<Storage>()>& make);
+
+ private:
+  struct Derived {
+    uint64_t key, version;
+    std::shared_ptr<Storage> data;
+  };
+  Storage() = default;
+  std::byte* data_ = nullptr;
+  int64_t bytes_ = 0;
+  Device device_;
+  std::function<void()> release_;
+  std::atomic<uint64_t> version_{0};
+  std::mutex mutex_;
+  std::vector<Derived> derived_;
+};
+
+}  // namespace ar
