@@ -1,0 +1,254 @@
+// The pool of threads: created on first use, spinning briefly between jobs (waking a sleeping thread costs 10-50 us, as
+// much as a layer of a small network), then asleep, so that an idle process burns no processor time.
+//
+// A job's parts are dealt to slots, one per thread: slot t holds parts t, t + T, t + 2T, ... A thread empties its own
+// slot first, so that a part tends to run where its data was left in cache, then takes what others have not begun: a
+// thread that the system keeps waiting holds nobody up.
+#include "tensor/parallel.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <thread>
+#include <vector>
+
+#include "tensor/error.h"
+
+namespace ar {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+
+cpu_set_t allowed_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (sched_getaffinity(0, sizeof set, &set) != 0) CPU_SET(0, &set);
+  return set;
+}
+int allowed_core_count() {
+  const cpu_set_t set = allowed_cores();
+  return std::max(1, CPU_COUNT(&set));
+}
+
+int initial_threads() {
+  const char* text = std::getenv("AR_NUM_THREADS");
+  if (!text || !*text) return std::min(kMaxThreads, allowed_core_count());
+  char* end = nullptr;
+  const long n = std::strtol(text, &end, 10);
+  AR_CHECK(end != text && *end == 0 && n >= 1 && n <= kMaxThreads, "AR_NUM_THREADS: expects a number from 1 to ",
+           kMaxThreads, ", is \"", text, "\"");
+  return int(n);
+}
+
+inline void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#endif
+}
+
+/// Waits up to about 80 us without giving up the core; false when it did not happen.
+template <class F>
+bool spin_until(F ready) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::microseconds(80);
+  do {
+    for (int i = 0; i < 64; ++i) {
+      if (ready()) return true;
+      pause();
+    }
+  } while (std::chrono::steady_clock::now() < deadline);
+  return ready();
+}
+
+// True on the pool's own threads, and on others while they run a part.
+thread_local bool inside_part = false;
+
+class Pool {
+ public:
+  explicit Pool(int threads) : threads_(threads), slots_(new Slot[std::size_t(threads)]) {
+    const int cores = allowed_core_count();
+    spin_ = threads <= cores;
+    for (int t = 1; t < threads; ++t) {
+      workers_.emplace_back([this, t] { work(t); });
+      // With a thread for every core, a worker that wanders meets another one and both lose their caches. With fewer,
+      // the system knows better. The calling thread belongs to the program and is left alone.
+      if (threads == cores) pin(workers_.back(), t);
+    }
+  }
+  ~Pool() {
+    stop_ = true;
+    publish();
+    for (auto& w : workers_) w.join();
+  }
+  int threads() const { return threads_; }
+
+  /// One caller at a time.
+  void run(int parts, detail::PartFn fn, void* context) {
+    fn_ = fn, context_ = context, parts_ = parts;
+    pending_.store(parts, std::memory_order_relaxed);
+    const uint64_t epoch = epoch_.load(std::memory_order_relaxed) + 1;
+    for (int t = 0; t < threads_; ++t) {
+      const int count = (parts - t + threads_ - 1) / threads_;
+      slots_[t].state.store(epoch << 32 | uint32_t(count), std::memory_order_release);
+    }
+    publish();
+    inside_part = true;
+    take_parts(0, epoch);
+    inside_part = false;
+    auto finished = [&] { return pending_.load() == 0; };
+    if (spin_until(finished)) return;
+    std::unique_lock lock(mutex_);
+    caller_sleeps_ = true;
+    finished_.wait(lock, finished);
+    caller_sleeps_ = false;
+  }
+
+ private:
+  // The job's number in the upper half, parts left in the lower: a thread that comes late finds another number and
+  // takes nothing, so nobody has to wait for it.
+  struct alignas(64) Slot {
+    std::atomic<uint64_t> state{0};
+  };
+
+  void publish() {
+    epoch_.fetch_add(1);
+    if (sleepers_.load() == 0) return;
+    { std::lock_guard lock(mutex_); }
+    started_.notify_all();
+  }
+
+  void work(int self) {
+    inside_part = true;
+    for (uint64_t seen = 0;;) {
+      auto started = [&] { return epoch_.load() != seen; };
+      if (!(spin_ && spin_until(started))) {
+        std::unique_lock lock(mutex_);
+        ++sleepers_;
+        started_.wait(lock, started);
+        --sleepers_;
+      }
+      if (stop_) return;
+      seen = epoch_.load();
+      take_parts(self, seen);
+    }
+  }
+
+  void take_parts(int self, uint64_t epoch) {
+    for (int i = 0; i < threads_; ++i) {
+      const int owner = (self + i) % threads_;
+      std::atomic<uint64_t>& state = slots_[owner].state;
+      uint64_t s = state.load(std::memory_order_acquire);
+      while (uint32_t(s >> 32) == uint32_t(epoch) && uint32_t(s) != 0) {
+        if (!state.compare_exchange_weak(s, s - 1, std::memory_order_acq_rel)) continue;
+        // Having taken a part of this job, it cannot end before us: its description stands.
+        const int mine = (parts_ - owner + threads_ - 1) / threads_;
+        fn_(context_, owner + (mine - int(uint32_t(s))) * threads_, parts_);
+        if (pending_.fetch_sub(1) == 1 && caller_sleeps_.load()) {
+          { std::lock_guard lock(mutex_); }
+          finished_.notify_one();
+        }
+        s = state.load(std::memory_order_acquire);
+      }
+    }
+  }
+
+  static void pin(std::thread& thread, int index) {
+    const cpu_set_t allowed = allowed_cores();
+    for (int core = 0; core < CPU_SETSIZE; ++core)
+      if (CPU_ISSET(core, &allowed) && index-- == 0) {
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(core, &one);
+        pthread_setaffinity_np(thread.native_handle(), sizeof one, &one);
+      }
+  }
+
+  const int threads_;
+  bool spin_ = true;
+  std::unique_ptr<Slot[]> slots_;
+  std::vector<std::thread> workers_;
+  detail::PartFn fn_ = nullptr;
+  void* context_ = nullptr;
+  int parts_ = 0;
+  std::atomic<bool> stop_{false}, caller_sleeps_{false};
+  std::mutex mutex_;
+  std::condition_variable started_, finished_;
+  alignas(64) std::atomic<uint64_t> epoch_{0};
+  alignas(64) std::atomic<int> pending_{0};
+  alignas(64) std::atomic<int> sleepers_{0};
+};
+
+// The pool is never destroyed at exit: destructors of other static objects may still compute.
+std::atomic<int> wanted_threads{0};
+std::atomic<bool> pool_taken{false};
+Pool* pool = nullptr;  // belongs to whoever holds pool_taken
+
+// A forked child has none of the threads: it starts over with a pool of its own (the parent's is lost memory).
+void forget_pool_in_child() {
+  pool = nullptr;
+  pool_taken = false;
+}
+
+}  // namespace
+
+int num_threads() {
+  int n = wanted_threads.load(std::memory_order_relaxed);
+  if (n == 0) {
+    n = initial_threads();
+    int unset = 0;
+    if (!wanted_threads.compare_exchange_strong(unset, n)) n = unset;
+  }
+  return n;
+}
+
+void set_num_threads(int n) {
+  AR_CHECK(n >= 1 && n <= kMaxThreads, "set_num_threads: expects 1 to ", kMaxThreads, " threads, got ", n);
+  wanted_threads = n;  // the pool follows at its next job
+}
+
+namespace detail {
+
+void run_parts(int parts, PartFn fn, void* context) {
+  const int threads = inside_part ? 1 : num_threads();
+  if (threads == 1 || pool_taken.exchange(true, std::memory_order_acquire)) {
+    for (int part = 0; part < parts; ++part) fn(context, part, parts);
+    return;
+  }
+  if (!pool || pool->threads() != threads) {
+    static const int once = pthread_atfork(nullptr, nullptr, forget_pool_in_child);
+    (void)once;
+    delete pool;
+    pool = new Pool(threads);
+  }
+  pool->run(parts, fn, context);
+  pool_taken.store(false, std::memory_order_release);
+}
+
+}  // namespace detail
+
+void* thread_scratch(int64_t bytes) {
+  struct Free {
+    void operator()(void* p) const { std::free(p); }
+  };
+  thread_local std::unique_ptr<void, Free> memory;
+  thread_local int64_t size = 0;
+  if (bytes > size || !memory) {
+    constexpr int64_t page = 4096;
+    const int64_t rounded = (std::max<int64_t>(bytes, 1) + page - 1) / page * page;
+    memory.reset();
+    size = 0;
+    memory.reset(std::aligned_alloc(page, std::size_t(rounded)));
+    if (!memory) throw std::bad_alloc();
+    size = rounded;
+  }
+  return memory.get();
+}
+
+}  // namespace ar
