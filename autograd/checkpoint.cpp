@@ -1,0 +1,69 @@
+#include "autograd/checkpoint.h"
+
+#include <utility>
+
+#include "tensor/random.h"
+
+namespace ar {
+namespace {
+thread_local bool in_recomputation = false;
+
+/// Draws the default generator's numbers from an earlier state, and puts the present one back.
+class ReplayRandom {
+ public:
+  explicit ReplayRandom(PhiloxState then) : now_(default_generator().state()) { default_generator().set_state(then); }
+  ~ReplayRandom() { default_generator().set_state(now_); }
+  ReplayRandom(const ReplayRandom&) = delete;
+  ReplayRandom& operator=(const ReplayRandom&) = delete;
+
+ private:
+  PhiloxState now_;
+};
+
+class Recomputation {
+ public:
+  Recomputation() : before_(std::exchange(in_recomputation, true)) {}
+  ~Recomputation() { in_recomputation = before_; }
+  Recomputation(const Recomputation&) = delete;
+  Recomputation& operator=(const Recomputation&) = delete;
+
+ private:
+  bool before_;
+};
+}  // namespace
+
+bool recomputing() { return in_recomputation; }
+
+Variable checkpoint(const std::function<Variable(const std::vector<Variable>&)>& f,
+                    const std::vector<Variable>& inputs) {
+  if (!grad_enabled()) return f(inputs);
+  const PhiloxState random = default_generator().state();
+  Tensor value;
+  {
+    NoGrad no_grad;
+    value = f(inputs).value();
+  }
+  std::vector<Saved> saved;
+  std::vector<bool> needs;
+  for (const Variable& v : inputs) {
+    saved.emplace_back("checkpoint", "input", v.value());
+    needs.push_back(v.requires_grad());
+  }
+  auto backward = [f, saved, needs, random](Backward& b) {
+    std::vector<Variable> again;
+    for (size_t i = 0; i < saved.size(); ++i) again.emplace_back(saved[i].get(), needs[i]);
+    EnableGrad enable;
+    Recomputation recomputation;
+    ReplayRandom replay(random);
+    const Variable y = f(again);
+    y.backward(b.grad());
+    std::vector<Tensor> grads;
+    for (const Variable& v : again)
+      grads.push_back(v.requires_grad() && !v.grad().defined() ? zeros_like(v.value()) : v.grad());
+    return grads;
+  };
+  // Parameters used inside f may be all that needs gradients, so this is recorded whatever the inputs say.
+  return record("checkpoint", std::vector<Tensor>{value}, inputs, backward, true)[0];
+}
+
+}  // namespace ar

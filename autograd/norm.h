@@ -1,0 +1,28 @@
+// Normalisation.
+#pragma once
+#include "autograd/variable.h"
+#include "tensor/kernels.h"
+
+namespace ar {
+
+struct BatchNormOptions {
+  bool training = false;
+  double momentum = 0.1;
+  double eps = 1e-5;
+  Activation activation = Activation::none;  // relu: y = max(norm(x), 0) in the same pass
+};
+
+/// Ioffe & Szegedy 2015. x (N,C), (N,C,L), (N,C,H,W) or (N,C,T,H,W); per channel over all other dimensions:
+///   y = (x - mean) / sqrt(var + eps) * weight + bias
+/// Training: mean and (biased) var of the batch, and running = (1 - momentum) * running + momentum * batch, where
+/// running_var takes the unbiased variance; throws Error on one value per channel. Otherwise the running ones. All four
+/// may be undefined (weight 1, bias 0; no running statistics: those of the batch). In a recomputation the running
+/// statistics stand still.
+Variable batch_norm(const Variable& x, const Tensor& running_mean, const Tensor& running_var, const Variable& weight,
+                    const Variable& bias, const BatchNormOptions& options);
+
+/// Krizhevsky et al. 2012, section 3.3, with PyTorch's scaling: y = x / (k + alpha/size * sum of x^2 over `size`
+/// neighbouring channels)^beta. x (N,C,H,W).
+Variable local_response_norm(const Variable& x, const LrnParams& params);
+
+}  // namespace ar
