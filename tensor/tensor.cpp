@@ -39,10 +39,13 @@ bool Tensor::is_dense(Layout layout) const {
 }
 
 bool Tensor::is_dense_in_any_order() const {
-  Dims order;
-  for (int i = 0; i < rank(); ++i)
-    if (shape_[i] != 1) order.push_back(i);
-  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return strides_[int(a)] < strides_[int(b)]; });
+  Dims order;  // of the dimensions, by stride: insertion sort
+  for (int i = 0; i < rank(); ++i) {
+    if (shape_[i] == 1) continue;
+    order.push_back(i);
+    for (int j = order.size() - 1; j > 0 && strides_[int(order[j])] < strides_[int(order[j - 1])]; --j)
+      std::swap(order[j], order[j - 1]);
+  }
   int64_t step = 1;
   for (int64_t d : order) {
     if (strides_[int(d)] != step) return false;
