@@ -3,6 +3,7 @@
 #include "autograd/checkpoint.h"
 #include "autograd/conv.h"
 #include "autograd/elementwise.h"
+#include "autograd/fused.h"
 #include "autograd/loss.h"
 #include "autograd/lstm.h"
 #include "autograd/matmul.h"

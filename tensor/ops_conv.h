@@ -81,7 +81,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& option
 /// accumulate: added to what `out` holds.
 Tensor conv2d_backward_data(const Tensor& gy, const Tensor& weight, const Dims& x_shape,
                             const Conv2dOptions& options = {}, const Gate& gate = {}, const Tensor& out = {},
-                            bool accumulate = false);
+                            bool accumulate = false, Packing packing = Packing::temporary);
 
 /// The gradient of the weight: sums over pixels of reader(x) and gy. Of weight's shape and order in memory (its values
 /// are not read), or into `out` (any strides); accumulate: added to what `out` holds.

@@ -1,0 +1,74 @@
+#include "autograd/fused.h"
+
+#include "autograd/elementwise.h"
+#include "tensor/batch_norm_math.h"
+#include "tensor/ops_norm.h"
+
+namespace ar {
+namespace {
+
+Variable unfused(const Variable& x, const Variable& weight, const Tensor& running_mean, const Tensor& running_var,
+                 const Variable& norm_weight, const Variable& norm_bias, const ConvNormOptions& o,
+                 const Variable& residual) {
+  // The norm takes the relu along when nothing comes between.
+  const bool relu_in_norm = o.activation == Activation::relu && !residual.defined();
+  Variable y = batch_norm(conv2d(x, weight, {}, o.conv), running_mean, running_var, norm_weight, norm_bias,
+                          {.training = o.training,
+                           .momentum = o.momentum,
+                           .eps = o.eps,
+                           .activation = relu_in_norm ? Activation::relu : Activation::none});
+  if (residual.defined()) y = add(y, residual);
+  return relu_in_norm ? y : activate(y, o.activation, o.slope);
+}
+
+}  // namespace
+
+Variable activate(const Variable& x, Activation activation, double slope) {
+  switch (activation) {
+    case Activation::none:
+      return x;
+    case Activation::relu:
+      return relu(x);
+    case Activation::relu6:
+      return relu6(x);
+    case Activation::leaky_relu:
+      return leaky_relu(x, slope);
+  }
+  fail("activate: not an activation: ", int(activation));
+}
+
+Variable conv_norm_activation(const Variable& x, const Variable& weight, const Tensor& running_mean,
+                              const Tensor& running_var, const Variable& norm_weight, const Variable& norm_bias,
+                              const ConvNormOptions& o, const Variable& residual) {
+  bool needs_grad = false;
+  for (const Variable& v : {x, weight, norm_weight, norm_bias, residual}) needs_grad |= v.requires_grad();
+  if ((grad_enabled() && needs_grad) || o.training || !running_mean.defined() || !running_var.defined())
+    return unfused(x, weight, running_mean, running_var, norm_weight, norm_bias, o, residual);
+
+  const auto doubles = [&](const char* what, const Tensor& t) {
+    AR_CHECK(t.shape() == Dims{weight.size(0)} && t.dtype() == x.dtype(), "conv_norm_activation: ", what,
+             " must have shape [", weight.size(0), "] and be ", x.dtype(), ", it has ", t.shape(), " and is ",
+             t.dtype());
+    return t.to_vector<double>();
+  };
+  const ChannelStats stats{doubles("running_mean", running_mean), doubles("running_var", running_var)};
+  const auto w = norm_weight.defined() ? doubles("the norm's weight", norm_weight.value()) : std::vector<double>();
+  const auto b = norm_bias.defined() ? doubles("the norm's bias", norm_bias.value()) : std::vector<double>();
+  const ChannelAffine affine = batch_norm_affine(stats, w, b, o.eps);
+  const Device device = x.value().device();
+  const ops::Epilogue epilogue{.scale = ops::channel_vector(affine.scale, x.dtype(), device),
+                               .shift = ops::channel_vector(affine.shift, x.dtype(), device),
+                               .accumulate = residual.defined(),
+                               .activation = o.activation,
+                               .slope = o.slope};
+  Tensor out;
+  if (residual.defined()) {
+    const Dims shape = ops::conv2d_shape(x.shape(), weight.shape(), o.conv);
+    AR_CHECK(residual.shape() == shape, "conv_norm_activation: residual must have shape ", shape, ", it has ",
+             residual.shape());
+    out = residual.value().clone(Layout::channels_last);
+  }
+  return ops::conv2d(x.value(), weight.value(), o.conv, {}, epilogue, out, ops::Packing::cached);
+}
+
+}  // namespace ar

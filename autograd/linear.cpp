@@ -1,0 +1,74 @@
+// y = x w^T + b is a 1x1 convolution over images of one pixel, so it runs on the convolution's packed weights.
+#include "autograd/matmul.h"
+#include "tensor/ops_conv.h"
+#include "tensor/ops_norm.h"
+
+namespace ar {
+namespace {
+
+/// (..., c) as (rows, c) with the elements of a row side by side; a copy where it must be.
+Tensor rows_of(const Tensor& x) {
+  const int64_t c = x.shape().back();
+  int64_t rows = 1;
+  for (int d = 0; d + 1 < x.rank(); ++d) rows *= x.size(d);
+  const Tensor m = x.reshape_copy({rows, c});
+  return c == 1 || m.stride(1) == 1 ? m : m.clone(Layout::channels_first);
+}
+
+/// (rows, c) as images (rows, c, 1, 1).
+Tensor pixels(const Tensor& m) { return m.unsqueeze(2).unsqueeze(3); }
+
+Tensor row_major(const Dims& shape, const Tensor& like) {
+  return empty(shape, {.dtype = like.dtype(), .layout = Layout::channels_first, .device = like.device()});
+}
+
+void check_arguments(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  AR_CHECK(weight.rank() == 2, "linear: weight must have shape [out,in], it has ", weight.shape());
+  AR_CHECK(x.rank() >= 1, "linear: x must have at least one dimension, it has shape ", x.shape());
+  AR_CHECK(x.shape().back() == weight.size(1), "linear: weight expects ", weight.size(1), " features, x has ",
+           x.shape().back(), " (x ", x.shape(), ", weight ", weight.shape(), ")");
+  AR_CHECK(x.dtype() == weight.dtype(), "linear: weight must be ", x.dtype(), ", it is ", weight.dtype());
+  AR_CHECK(!bias.defined() || bias.shape() == Dims{weight.size(0)}, "linear: bias must have shape [", weight.size(0),
+           "], it has ", bias.shape());
+}
+
+}  // namespace
+
+Variable linear(const Variable& x, const Variable& weight, const Variable& bias) {
+  const Tensor w = weight.value();
+  const Tensor b = bias.defined() ? bias.value().contiguous(Layout::channels_first) : Tensor();
+  check_arguments(x.value(), w, b);
+  const bool changing = grad_enabled() && weight.requires_grad();
+  const auto packing = changing ? ops::Packing::temporary : ops::Packing::cached;
+  const Tensor rows = rows_of(x.value());
+  Dims shape = x.shape();
+  shape[shape.size() - 1] = w.size(0);
+  Tensor y = row_major(shape, rows);
+  const Tensor y_rows = y.reshape({rows.size(0), w.size(0)});
+  ops::conv2d(pixels(rows), pixels(w), {}, {}, {.shift = b}, pixels(y_rows), packing);
+
+  const Saved x_saved("linear", "input", weight.requires_grad() ? rows : Tensor());
+  const Saved w_saved("linear", "weight", w);
+  return record("linear", std::move(y), {x, weight, bias},
+                [x_saved, w_saved, x_shape = x.shape(), packing](Backward& b) -> std::vector<Tensor> {
+                  const Tensor w = w_saved.get(), gy = pixels(rows_of(b.grad()));
+                  Tensor gx, gw, gb;
+                  if (b.wanted(0)) {
+                    gx = row_major(x_shape, gy);
+                    const Tensor gx_pixels = pixels(gx.reshape({gy.size(0), w.size(1)}));
+                    ops::conv2d_backward_data(gy, pixels(w), gx_pixels.shape(), {}, {}, gx_pixels, false, packing);
+                  }
+                  if (b.wanted(1)) {
+                    gw = empty_like(w);
+                    ops::conv2d_backward_weight(pixels(x_saved.get()), gy, pixels(w), {}, {}, pixels(gw));
+                  }
+                  if (b.wanted(2)) {
+                    std::vector<double> sums(gy.size(1));
+                    ops::channel_sums(gy, sums);
+                    gb = ops::channel_vector(sums, gy.dtype(), gy.device());
+                  }
+                  return {gx, gw, gb};
+                });
+}
+
+}  // namespace ar

@@ -1,0 +1,57 @@
+#include "tensor/ops_checks.h"
+
+namespace ar::ops {
+
+Tensor channels_together(const Tensor& x) {
+  return detail::channels_are_together(x) ? x : x.contiguous(Layout::channels_last);
+}
+
+namespace detail {
+
+void check_alike(const char* op, const char* what, const Tensor& t, const Tensor& x) {
+  AR_CHECK(t.dtype() == x.dtype(), op, ": ", what, " must be ", x.dtype(), ", it is ", t.dtype());
+  AR_CHECK(t.device() == x.device(), op, ": ", what, " must be on ", x.device(), ", it is on ", t.device());
+}
+
+void check_shape(const char* op, const char* what, const Tensor& t, const Dims& shape) {
+  AR_CHECK(t.shape() == shape, op, ": ", what, " must have shape ", shape, ", it has ", t.shape());
+}
+
+void check_out(const char* op, const Tensor& out, const Dims& shape, const Tensor& like) {
+  check_alike(op, "out", out, like);
+  check_shape(op, "out", out, shape);
+}
+
+bool channels_are_together(const Tensor& x) { return x.size(1) == 1 || x.stride(1) == 1 || x.numel() == 0; }
+
+const void* vector_data(const char* op, const char* what, const Tensor& v, int64_t channels, const Tensor& like) {
+  if (!v.defined()) return nullptr;
+  check_alike(op, what, v, like);
+  AR_CHECK(v.rank() == 1 && v.size(0) == channels, op, ": ", what, " must have shape [", channels, "], it has ",
+           v.shape());
+  AR_CHECK(channels == 1 || v.stride(0) == 1, op, ": ", what, " must be dense, its stride is ", v.stride(0));
+  return v.view().data;
+}
+
+double* sum_data(const char* op, const char* what, std::span<double> sum, int64_t channels) {
+  AR_CHECK(sum.empty() || int64_t(sum.size()) == channels, op, ": ", what, " must have ", channels,
+           " elements, it has ", sum.size());
+  return sum.empty() ? nullptr : sum.data();
+}
+
+ConvGate gate_view(const char* op, const Gate& g, const Dims& shape, const Tensor& like) {
+  if (!g.x.defined()) return {};
+  AR_CHECK(g.x.shape() == shape, op, ": the gate's x must have shape ", shape, ", it has ", g.x.shape());
+  AR_CHECK(g.scale.defined() && g.shift.defined(), op, ": a gate needs both scale and shift");
+  check_alike(op, "the gate's x", g.x, like);
+  const int64_t channels = shape[1];
+  return {.x = g.x.view(),
+          .scale = vector_data(op, "the gate's scale", g.scale, channels, like),
+          .shift = vector_data(op, "the gate's shift", g.shift, channels, like),
+          .relu = g.relu,
+          .sum_d = sum_data(op, "the gate's sum_d", g.sum_d, channels),
+          .sum_dx = sum_data(op, "the gate's sum_dx", g.sum_dx, channels)};
+}
+
+}  // namespace detail
+}  // namespace ar::ops

@@ -1,0 +1,24 @@
+// What the ops on tensors check alike, each in the name of the op that asks.
+#pragma once
+#include "tensor/backend.h"
+#include "tensor/ops_conv.h"
+
+namespace ar::ops::detail {
+
+inline const Kernels& kernels(const Tensor& x) { return *backend(x.device()).kernels; }
+
+/// Of one dtype and on one device?
+void check_alike(const char* op, const char* what, const Tensor& t, const Tensor& x);
+void check_shape(const char* op, const char* what, const Tensor& t, const Dims& shape);
+/// Can a result of this shape and of like's dtype be written into `out`?
+void check_out(const char* op, const Tensor& out, const Dims& shape, const Tensor& like);
+/// Do the channels (dimension 1) lie side by side?
+bool channels_are_together(const Tensor& x);
+/// The memory of a dense vector of like's dtype over `channels`; null if undefined.
+const void* vector_data(const char* op, const char* what, const Tensor& v, int64_t channels, const Tensor& like);
+/// The memory of sums over `channels`; null if empty.
+double* sum_data(const char* op, const char* what, std::span<double> sum, int64_t channels);
+/// A gate on gradients of this shape, of like's dtype; without memory if its x is undefined.
+ConvGate gate_view(const char* op, const Gate& gate, const Dims& shape, const Tensor& like);
+
+}  // namespace ar::ops::detail
