@@ -1,15 +1,18 @@
-// The families of CPU kernels. Each .cpp of this folder is compiled once per instruction set, into the namespace that the macro
-// AR_ISA names, and fills in its part of that set's table.
+// The families of CPU kernels. Each .cpp of this folder is compiled once per instruction set, into the namespace that
+// the macro AR_ISA names, and fills in its part of that set's table.
 //
-// Inside these objects nothing may leave a mergeable ("weak") symbol: the linker would keep one copy for all instruction
-// sets, perhaps one that an older processor cannot run. So: helpers live in unnamed namespaces or are always inlined, and no
-// std:: container or algorithm is used. A test looks at the symbols.
+// Inside these objects nothing may leave a mergeable ("weak") symbol: the linker would keep one copy for all
+// instruction sets, perhaps one that an older processor cannot run. So: helpers live in unnamed namespaces or are
+// always inlined, and no std:: container or algorithm is used. A test looks at the symbols.
 #pragma once
 #include "tensor/kernels.h"
 
 namespace ar::cpu::AR_ISA {
 
-// (one line per family: void add_elementwise(Kernels&);)
+void add_elementwise(Kernels&);
+void add_copy(Kernels&);
+void add_random(Kernels&);
+void add_reduce(Kernels&);
 
 /// The finished table of this instruction set.
 const Kernels& kernels();

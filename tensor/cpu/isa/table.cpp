@@ -10,6 +10,10 @@ const Kernels& kernels() {
   static const Kernels table = [] {
     Kernels k;
     k.name = AR_STRING(AR_ISA);
+    add_elementwise(k);
+    add_copy(k);
+    add_random(k);
+    add_reduce(k);
     return k;
   }();
   return table;
