@@ -10,7 +10,7 @@ namespace {
 
 constexpr int64_t kGrain = 32768;  // elements
 constexpr int64_t kColumns = 256;  // columns whose sums are kept at once
-constexpr int64_t kBlock = 64;     // f32 numbers added before they are folded
+constexpr int64_t kBlock = 16;     // f32 numbers added before they are folded
 
 // ---- what is added up, and how ----
 
