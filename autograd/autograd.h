@@ -1,5 +1,6 @@
 // Everything that is differentiable.
 #pragma once
+#include "autograd/attention.h"
 #include "autograd/checkpoint.h"
 #include "autograd/conv.h"
 #include "autograd/elementwise.h"
