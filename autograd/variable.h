@@ -78,6 +78,8 @@ class Backward {
  public:
   /// The gradient of an output; of outputs that nothing used, undefined.
   const Tensor& grad(int output = 0) const { return grads_[output]; }
+  /// The same, handed over: whoever is its only owner may write into it.
+  Tensor take_grad(int output = 0) { return std::move(grads_[output]); }
   /// The same with zeros in place of undefined.
   Tensor grad_or_zeros(int output) const;
   /// Is the gradient of this input needed? If not, the closure may return an undefined tensor in its place.

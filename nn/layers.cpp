@@ -104,9 +104,7 @@ void BatchNorm::members(Members& add) {
   add("num_batches_tracked", num_batches_tracked, false);  // published weights of early PyTorch lack it
 }
 
-Variable BatchNorm::forward(const Variable& x, Activation activation) const {
-  AR_CHECK(x.rank() >= min_rank_ && x.rank() <= max_rank_, type_name(), ": x must have ", min_rank_,
-           min_rank_ < max_rank_ ? text(" or ", max_rank_) : "", " dimensions, it is ", x.shape());
+BatchNormOptions BatchNorm::begin_pass() const {
   double momentum = options_.momentum.value_or(0);
   if (is_training() && num_batches_tracked.defined() && !recomputing()) {
     const double batches = num_batches_tracked.item() + 1;
@@ -114,8 +112,15 @@ Variable BatchNorm::forward(const Variable& x, Activation activation) const {
     momentum = options_.momentum.value_or(1 / batches);
   }
   const bool use_batch = is_training() || !options_.track_running_stats;
-  return batch_norm(x, running_mean, running_var, weight, bias,
-                    {.training = use_batch, .momentum = momentum, .eps = options_.eps, .activation = activation});
+  return {.training = use_batch, .momentum = momentum, .eps = options_.eps};
+}
+
+Variable BatchNorm::forward(const Variable& x, Activation activation) const {
+  AR_CHECK(x.rank() >= min_rank_ && x.rank() <= max_rank_, type_name(), ": x must have ", min_rank_,
+           min_rank_ < max_rank_ ? text(" or ", max_rank_) : "", " dimensions, it is ", x.shape());
+  BatchNormOptions options = begin_pass();
+  options.activation = activation;
+  return batch_norm(x, running_mean, running_var, weight, bias, options);
 }
 
 std::string BatchNorm::describe() const {

@@ -20,6 +20,9 @@ struct Pool2dOptions {
 
 namespace ar::ops {
 
+/// The shape of max_pool2d's result. Throws Error when the options do not fit x (N,C,H,W).
+Dims max_pool2d_shape(const Dims& x, const Pool2dOptions& options);
+
 struct MaxPool2dResult {
   Tensor y;
   Tensor indices;  // i32: h * W + w of the pixel that was chosen

@@ -1,0 +1,185 @@
+#include "autograd/dense_block.h"
+
+#include "autograd/fused_norm.h"
+#include "tensor/ops_conv.h"
+#include "tensor/ops_pool.h"
+
+namespace ar {
+namespace {
+
+constexpr Conv2dOptions k1x1{}, k3x3{.padding = 1};
+
+std::span<double> part(std::vector<double>& v, int64_t from, int64_t n) {
+  return v.empty() ? std::span<double>{} : std::span(v).subspan(from, n);
+}
+
+bool any_requires_grad(const std::vector<Variable>& variables) {
+  return grad_enabled() &&
+         std::any_of(variables.begin(), variables.end(), [](const Variable& v) { return v.requires_grad(); });
+}
+
+/// The first channels' sums, for a layer that reads only those.
+ChannelSums prefix(const ChannelSums& s, int64_t channels) {
+  if (s.sum.empty()) return {};
+  return {{s.sum.begin(), s.sum.begin() + channels}, {s.sum_sq.begin(), s.sum_sq.begin() + channels}};
+}
+
+/// A gradient that may be written into: the given one if nobody else holds it, else a copy.
+Tensor own(Tensor g) {
+  const bool ours = g.storage().use_count() == 1 && g.is_dense(Layout::channels_last);
+  return ours ? g : g.clone(Layout::channels_last);
+}
+
+/// What a layer keeps for the backward pass: the sums of its first convolution, and both norms.
+struct KeptLayer {
+  FusedNorm norm1, norm2;
+  Tensor narrow;  // (N, bn_size * k, H, W), before norm2
+  Saved conv1, conv2;
+  int64_t in, growth;
+};
+
+Tensor block_buffer(const Tensor& x, const std::vector<DenseLayerParameters>& layers, Tensor buffer) {
+  Dims shape = x.shape();
+  for (const DenseLayerParameters& l : layers) {
+    AR_CHECK(l.conv1.rank() == 4 && l.conv1.size(1) == shape[1], "dense_block: a layer's conv1 ", l.conv1.shape(),
+             " meets ", shape[1], " channels");
+    shape[1] += l.conv2.size(0);
+  }
+  if (!buffer.defined()) buffer = empty(shape, {.dtype = x.dtype(), .device = x.device()});
+  AR_CHECK(buffer.shape() == shape && buffer.dtype() == x.dtype() && buffer.is_dense(Layout::channels_last),
+           "dense_block: the buffer must be ", shape, " ", x.dtype(), " channels_last, it is ", buffer.shape(), " ",
+           buffer.dtype());
+  const Tensor first = buffer.narrow(1, 0, x.size(1));
+  const bool in_place = x.shares_memory_with(buffer) && x.offset() == first.offset() && x.strides() == first.strides();
+  if (!in_place) first.copy_from(x);
+  return buffer;
+}
+
+}  // namespace
+
+DenseBlockResult dense_block(const Variable& x, const std::vector<DenseLayerParameters>& layers,
+                             const BatchNormOptions& options, Tensor buffer) {
+  AR_CHECK(x.rank() == 4, "dense_block: x must be (N,C,H,W), it is ", x.shape());
+  std::vector<Variable> inputs{x};
+  for (const DenseLayerParameters& l : layers)
+    inputs.insert(inputs.end(), {l.norm1.weight, l.norm1.bias, l.conv1, l.norm2.weight, l.norm2.bias, l.conv2});
+  const bool keep = any_requires_grad(inputs);
+  const bool inference = !keep && !options.training;
+
+  const int64_t first = x.size(1);
+  const Tensor block = block_buffer(x.value(), layers, std::move(buffer));
+  ChannelSums sums;
+  if (options.training) {
+    sums.sum.resize(block.size(1));
+    sums.sum_sq.resize(block.size(1));
+    ops::channel_sums(x.value(), part(sums.sum, 0, first), part(sums.sum_sq, 0, first));
+  }
+
+  std::vector<KeptLayer> kept;
+  Tensor narrow;
+  int64_t in = first;
+  for (const DenseLayerParameters& l : layers) {
+    const int64_t growth = l.conv2.size(0), middle = l.conv1.size(0);
+    const Tensor seen = block.narrow(1, 0, in), fresh = block.narrow(1, in, growth);
+    FusedNorm norm1(seen, prefix(sums, in), l.norm1, options);
+    if (inference) {
+      if (!narrow.defined()) narrow = empty({x.size(0), middle, x.size(2), x.size(3)}, {.dtype = x.dtype()});
+      const FusedNorm norm2(narrow, {}, l.norm2, options);
+      const ops::Epilogue norm_relu{.scale = norm2.scale(), .shift = norm2.shift(), .activation = Activation::relu};
+      ops::conv2d(seen, l.conv1.value(), k1x1, norm1.reader(), norm_relu, narrow, ops::Packing::cached);
+      ops::conv2d(narrow, l.conv2.value(), k3x3, {}, {}, fresh, ops::Packing::cached);
+    } else {
+      ChannelSums middle_sums;
+      if (options.training) middle_sums = {std::vector<double>(middle), std::vector<double>(middle)};
+      narrow = ops::conv2d(seen, l.conv1.value(), k1x1, norm1.reader(),
+                           {.sum = part(middle_sums.sum, 0, middle), .sum_sq = part(middle_sums.sum_sq, 0, middle)});
+      FusedNorm norm2(narrow, middle_sums, l.norm2, options);
+      ops::conv2d(narrow, l.conv2.value(), k3x3, norm2.reader(),
+                  {.sum = part(sums.sum, in, growth), .sum_sq = part(sums.sum_sq, in, growth)}, fresh);
+      if (keep)
+        kept.push_back({std::move(norm1), std::move(norm2), narrow,
+                        Saved("dense_block", "conv1 weight", l.conv1.value()),
+                        Saved("dense_block", "conv2 weight", l.conv2.value()), in, growth});
+    }
+    in += growth;
+  }
+
+  auto backward = [block = Saved("dense_block", "features", block), kept, first](Backward& b) mutable {
+    const Tensor g = own(b.take_grad());
+    const Tensor& x = block.get();
+    std::vector<Tensor> grads(1 + 6 * kept.size());
+    std::vector<double> rest_a(x.size(1)), rest_b(x.size(1));  // of each channel's gradient: + rest_a + rest_b * x
+    auto finish = [&](FusedNorm& norm, int at) {
+      BatchNormGradients n = norm.finish();
+      grads[at] = ops::channel_vector(n.weight, x.dtype(), x.device());
+      grads[at + 1] = ops::channel_vector(n.bias, x.dtype(), x.device());
+      return n;
+    };
+    for (int i = int(kept.size()) - 1; i >= 0; --i) {
+      KeptLayer& l = kept[i];
+      const int at = 1 + 6 * i;  // of this layer's parameters among the inputs
+      const Tensor fresh = g.narrow(1, l.in, l.growth), seen = x.narrow(1, 0, l.in);
+      add_affine_(x.narrow(1, l.in, l.growth), part(rest_a, l.in, l.growth), part(rest_b, l.in, l.growth), fresh);
+      if (b.wanted(at + 5))
+        grads[at + 5] = ops::conv2d_backward_weight(l.narrow, fresh, l.conv2.get(), k3x3, l.norm2.reader());
+      const Tensor g_narrow =
+          ops::conv2d_backward_data(fresh, l.conv2.get(), l.narrow.shape(), k3x3, l.norm2.gate(l.narrow));
+      const BatchNormGradients n2 = finish(l.norm2, at + 3);
+      add_affine_(l.narrow, n2.a, n2.b, g_narrow);
+      if (b.wanted(at + 2))
+        grads[at + 2] = ops::conv2d_backward_weight(seen, g_narrow, l.conv1.get(), k1x1, l.norm1.reader());
+      ops::conv2d_backward_data(g_narrow, l.conv1.get(), seen.shape(), k1x1, l.norm1.gate(seen), g.narrow(1, 0, l.in),
+                                true);
+      const BatchNormGradients n1 = finish(l.norm1, at);
+      for (int64_t c = 0; c < l.in; ++c) rest_a[c] += n1.a[c], rest_b[c] += n1.b[c];
+    }
+    grads[0] = g.narrow(1, 0, first);
+    add_affine_(x.narrow(1, 0, first), part(rest_a, 0, first), part(rest_b, 0, first), grads[0]);
+    return grads;
+  };
+  return {record("dense_block", block, inputs, std::move(backward)), std::move(sums)};
+}
+
+Variable dense_transition(const Variable& x, const ChannelSums& sums, const NormParameters& norm, const Variable& conv,
+                          const BatchNormOptions& options, const Tensor& out) {
+  AR_CHECK(x.rank() == 4, "dense_transition: x must be (N,C,H,W), it is ", x.shape());
+  const std::vector<Variable> inputs{x, norm.weight, norm.bias, conv};
+  const bool keep = any_requires_grad(inputs);
+  FusedNorm fused(x.value(), sums, norm, options);
+  const Tensor pooled = ops::norm_relu_pool2(x.value(), fused.scale(), fused.shift());
+  const Tensor y =
+      ops::conv2d(pooled, conv.value(), k1x1, {}, {}, out, keep ? ops::Packing::temporary : ops::Packing::cached);
+  auto backward = [x = Saved("dense_transition", "x", x.value()),
+                   weight = Saved("dense_transition", "weight", conv.value()), pooled, fused](Backward& b) mutable {
+    const Tensor& gy = b.grad();
+    std::vector<Tensor> grads(4);
+    if (b.wanted(3)) grads[3] = ops::conv2d_backward_weight(pooled, gy, weight.get());
+    const Tensor g_pooled = ops::conv2d_backward_data(gy, weight.get(), pooled.shape());
+    grads[0] = ops::norm_relu_pool2_backward(g_pooled, fused.gate(x.get()));
+    const BatchNormGradients n = fused.finish();
+    add_affine_(x.get(), n.a, n.b, grads[0]);
+    grads[1] = ops::channel_vector(n.weight, gy.dtype(), gy.device());
+    grads[2] = ops::channel_vector(n.bias, gy.dtype(), gy.device());
+    return grads;
+  };
+  return record("dense_transition", y, inputs, std::move(backward));
+}
+
+Variable norm_relu_max_pool2d(const Variable& x, const NormParameters& norm, const BatchNormOptions& options,
+                              const Pool2dOptions& pool, const Tensor& out) {
+  FusedNorm fused(x.value(), {}, norm, options);
+  const Tensor activated = ops::channel_affine(x.value(), fused.scale(), fused.shift(), Activation::relu);
+  const ops::MaxPool2dResult pooled = ops::max_pool2d(activated, pool, out);
+  auto backward = [x = Saved("norm_relu_max_pool2d", "x", x.value()), indices = pooled.indices,
+                   fused](Backward& b) mutable {
+    const Tensor g = ops::max_pool2d_backward(b.grad(), indices, x.get().shape());
+    ops::channel_gate(g, fused.gate(x.get()), g);
+    const BatchNormGradients n = fused.finish();
+    add_affine_(x.get(), n.a, n.b, g);
+    return std::vector<Tensor>{g, ops::channel_vector(n.weight, g.dtype(), g.device()),
+                               ops::channel_vector(n.bias, g.dtype(), g.device())};
+  };
+  return record("norm_relu_max_pool2d", pooled.y, {x, norm.weight, norm.bias}, std::move(backward));
+}
+
+}  // namespace ar
