@@ -109,6 +109,8 @@ class Saved {
   Saved(const char* op, const char* what, Tensor tensor)
       : op_(op), what_(what), tensor_(std::move(tensor)), version_(tensor_.version()) {}
   const Tensor& get() const;
+  /// Its shape, which no write changes.
+  const Dims& shape() const { return tensor_.shape(); }
 
  private:
   const char *op_, *what_;

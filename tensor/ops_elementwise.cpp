@@ -1,6 +1,6 @@
 #include "tensor/ops_elementwise.h"
 
-#include "tensor/backend.h"
+#include "tensor/ops_common.h"
 
 namespace ar::ops {
 namespace {
@@ -9,13 +9,6 @@ constexpr const char* kUnaryNames[] = {"affine", "relu", "relu6",  "leaky_relu",
                                        "log",    "sqrt", "square", "abs",        "reciprocal", "clamp"};
 constexpr const char* kBinaryNames[] = {"add", "sub", "mul", "div", "max", "min"};
 static_assert(std::size(kUnaryNames) == size_t(UnaryOp::count) && std::size(kBinaryNames) == size_t(BinaryOp::count));
-
-const Kernels& kernels(const Tensor& x) { return *backend(x.device()).kernels; }
-
-void check_alike(const char* op, const Tensor& a, const Tensor& b) {
-  AR_CHECK(a.dtype() == b.dtype(), op, ": dtypes differ: ", a.dtype(), " and ", b.dtype());
-  AR_CHECK(a.device() == b.device(), op, ": devices differ: ", a.device(), " and ", b.device());
-}
 
 /// A fresh result of this shape, in the order of whichever operand already has the shape.
 Tensor result_like(const Dims& shape, const Tensor& a, const Tensor& b) {
@@ -27,14 +20,14 @@ Tensor result_like(const Dims& shape, const Tensor& a, const Tensor& b) {
 }  // namespace
 
 Tensor unary(UnaryOp op, const Tensor& x, Params params) {
-  const auto kernel = kernel_for(kernels(x).unary, x.dtype(), kUnaryNames[int(op)], kernels(x).name);
+  const auto kernel = kernel_for(kernels_of(x).unary, x.dtype(), kUnaryNames[int(op)], kernels_of(x).name);
   Tensor y = empty_like(x);
   if (x.numel()) kernel(op, params, x.view(), y.writable());
   return y;
 }
 
 void unary_(UnaryOp op, const Tensor& x, Params params) {
-  const auto kernel = kernel_for(kernels(x).unary, x.dtype(), kUnaryNames[int(op)], kernels(x).name);
+  const auto kernel = kernel_for(kernels_of(x).unary, x.dtype(), kUnaryNames[int(op)], kernels_of(x).name);
   if (x.numel()) kernel(op, params, x.view(), x.writable());
 }
 
@@ -42,7 +35,7 @@ Tensor unary_backward(UnaryOp op, const Tensor& saved, const Tensor& gy, Params 
   const char* name = kUnaryNames[int(op)];
   check_alike(name, saved, gy);
   AR_CHECK(saved.shape() == gy.shape(), name, ": gradient ", gy.shape(), " does not fit ", saved.shape());
-  const auto kernel = kernel_for(kernels(gy).unary_backward, gy.dtype(), name, kernels(gy).name);
+  const auto kernel = kernel_for(kernels_of(gy).unary_backward, gy.dtype(), name, kernels_of(gy).name);
   Tensor gx = empty_like(saved);
   if (gx.numel()) kernel(op, params, saved.view(), gy.view(), gx.writable());
   return gx;
@@ -64,7 +57,7 @@ Tensor binary(BinaryOp op, const Tensor& a, const Tensor& b) {
   const char* name = kBinaryNames[int(op)];
   check_alike(name, a, b);
   const Dims shape = broadcast_shape(name, a.shape(), b.shape());
-  const auto kernel = kernel_for(kernels(a).binary, a.dtype(), name, kernels(a).name);
+  const auto kernel = kernel_for(kernels_of(a).binary, a.dtype(), name, kernels_of(a).name);
   Tensor y = result_like(shape, a, b);
   if (y.numel()) kernel(op, a.expand(shape).view(), b.expand(shape).view(), y.writable());
   return y;
@@ -72,13 +65,13 @@ Tensor binary(BinaryOp op, const Tensor& a, const Tensor& b) {
 
 void axpby_(double a, const Tensor& x, double b, const Tensor& y) {
   check_alike("axpby_", x, y);
-  const auto kernel = kernel_for(kernels(y).axpby, y.dtype(), "axpby_", kernels(y).name);
+  const auto kernel = kernel_for(kernels_of(y).axpby, y.dtype(), "axpby_", kernels_of(y).name);
   if (y.numel()) kernel(a, x.expand(y.shape()).view(), b, y.writable());
 }
 
 Tensor dropout(const Tensor& x, double p, PhiloxState state) {
   AR_CHECK(p >= 0 && p < 1, "dropout: probability must be in [0, 1), it is ", p);
-  const auto kernel = kernel_for(kernels(x).dropout, x.dtype(), "dropout", kernels(x).name);
+  const auto kernel = kernel_for(kernels_of(x).dropout, x.dtype(), "dropout", kernels_of(x).name);
   Tensor y = empty_like(x);
   if (x.numel()) kernel(p, state, x.view(), y.writable());
   return y;
@@ -86,7 +79,7 @@ Tensor dropout(const Tensor& x, double p, PhiloxState state) {
 
 bool any_nonfinite(const Tensor& x) {
   if (!is_floating(x.dtype())) return false;
-  const auto kernel = kernel_for(kernels(x).any_nonfinite, x.dtype(), "any_nonfinite", kernels(x).name);
+  const auto kernel = kernel_for(kernels_of(x).any_nonfinite, x.dtype(), "any_nonfinite", kernels_of(x).name);
   bool flag = false;
   if (x.numel()) kernel(x.view(), &flag);
   return flag;
