@@ -40,6 +40,7 @@ class Table {
 
 void add_elementwise(const Table&);
 void add_reduce(const Table&);
+void add_max(const Table&);
 void add_shape(const Table&);
 void add_matmul(const Table&);
 void add_loss(const Table&);
@@ -53,8 +54,9 @@ enum class Memory {
   padded           // each row at a multiple of 64 bytes
 };
 
-/// A leaf in f64 whose values are spread evenly over [lo, hi) in a random order: no two are equal (nor, for equal sizes, those of
-/// different seeds), and none is closer than 1e-5 to the multiples of a quarter of the range, where kinks are.
+/// A leaf in f64 whose values are spread evenly over [lo, hi) in a random order: no two are equal (nor, for equal
+/// sizes, those of different seeds), and none is closer than 1e-5 to the multiples of a quarter of the range, where
+/// kinks are.
 Variable sample(const Dims& shape, Memory memory = Memory::dense, double lo = -2, double hi = 2, uint64_t seed = 0);
 inline Variable sample(const Dims& shape, uint64_t seed, double lo = -2, double hi = 2) {
   return sample(shape, Memory::dense, lo, hi, seed);
