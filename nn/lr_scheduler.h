@@ -1,0 +1,103 @@
+// Learning-rate schedules. Each sets the rates of its optimiser's groups when made, and anew at every step().
+#pragma once
+#include "nn/optim.h"
+
+namespace ar::optim {
+
+class LrScheduler {
+ public:
+  virtual ~LrScheduler() = default;
+  LrScheduler(const LrScheduler&) = delete;
+  LrScheduler& operator=(const LrScheduler&) = delete;
+
+  /// Call it after each optimiser step (or each epoch, whichever the options count in).
+  void step();
+  /// Steps so far.
+  int64_t last_step() const { return last_step_; }
+  /// The present rate of each group.
+  std::vector<double> last_lr() const;
+
+  /// "last_step" and "base_lrs".
+  nn::StateDict state_dict() const;
+  /// Goes on from there, and sets the rates. Throws Error when the state is another schedule's or has other groups.
+  void load_state_dict(const nn::StateDict& state);
+
+ protected:
+  /// The optimiser must outlive the schedule. Its rates are the base rates.
+  explicit LrScheduler(Optimizer& optimizer);
+  /// Sets the knobs of a group whose base rate is `base` after t steps; t = 0 is the start.
+  virtual void set(Knobs knobs, int group, double base, int64_t t) const = 0;
+  virtual const char* name() const = 0;
+  void apply() const;
+  Optimizer& optimizer() const { return optimizer_; }
+
+ private:
+  Optimizer& optimizer_;
+  std::vector<double> base_lrs_;
+  int64_t last_step_ = 0;
+};
+
+/// lr = base * gamma^floor(t / step_size)
+class StepLR : public LrScheduler {
+ public:
+  struct Options {
+    int64_t step_size = 1;
+    double gamma = 0.1;
+  };
+  StepLR(Optimizer& optimizer, const Options& options);
+
+ protected:
+  void set(Knobs knobs, int group, double base, int64_t t) const override;
+  const char* name() const override { return "StepLR"; }
+
+ private:
+  Options options_;
+};
+
+enum class Anneal { cosine, linear };
+
+/// Smith & Topin 2017 (arXiv 1708.07120), PyTorch's two phases: from max_lr / div_factor up to max_lr over the first
+/// pct_start of the steps, then down to max_lr / (div_factor * final_div_factor); momentum (Adam: beta1) runs against
+/// it. The last rate is reached at t = total_steps - 1, and a step past total_steps throws Error.
+class OneCycleLR : public LrScheduler {
+ public:
+  struct Options {
+    std::vector<double> max_lr;  // one, or one for each group
+    int64_t total_steps = 0;
+    double pct_start = 0.3;
+    Anneal anneal = Anneal::cosine;
+    bool cycle_momentum = true;
+    double base_momentum = 0.85, max_momentum = 0.95;
+    double div_factor = 25, final_div_factor = 1e4;
+  };
+  OneCycleLR(Optimizer& optimizer, const Options& options);
+
+ protected:
+  void set(Knobs knobs, int group, double base, int64_t t) const override;
+  const char* name() const override { return "OneCycleLR"; }
+
+ private:
+  Options options_;
+};
+
+/// Linear warm-up, then half a cosine (Loshchilov & Hutter 2017, arXiv 1608.03983, without restarts):
+///   t < warmup_steps:  lr = base * (start_factor + (1 - start_factor) * t / warmup_steps)
+///   then, with u = (t - warmup_steps) / (total_steps - warmup_steps), at most 1:
+///                      lr = min_lr + (base - min_lr) * (1 + cos(pi * u)) / 2
+class CosineLR : public LrScheduler {
+ public:
+  struct Options {
+    int64_t warmup_steps = 0, total_steps = 0;
+    double start_factor = 1.0 / 3, min_lr = 0;
+  };
+  CosineLR(Optimizer& optimizer, const Options& options);
+
+ protected:
+  void set(Knobs knobs, int group, double base, int64_t t) const override;
+  const char* name() const override { return "CosineLR"; }
+
+ private:
+  Options options_;
+};
+
+}  // namespace ar::optim

@@ -1,0 +1,278 @@
+#include "nn/optim.h"
+
+#include <cmath>
+#include <map>
+#include <sstream>
+
+#include "tensor/backend.h"
+#include "tensor/ops_elementwise.h"
+#include "tensor/ops_reduce.h"
+
+namespace ar::optim {
+namespace {
+
+const Kernels& kernels(const Tensor& x) { return *backend(x.device()).kernels; }
+
+/// The same values in p's order in memory: itself where it lies so already. The update walks through both side by side.
+Tensor in_order_of(const Tensor& p, const Tensor& t) {
+  bool same = t.is_dense_in_any_order();
+  for (int d = 0; d < p.rank(); ++d) same = same && (p.size(d) == 1 || p.stride(d) == t.stride(d));
+  if (same) return t;
+  const Tensor y = empty_like(p);
+  y.copy_from(t);
+  return y;
+}
+
+void check_options(const char* op, const std::vector<std::pair<const char*, double>>& not_negative) {
+  for (const auto& [what, value] : not_negative)
+    AR_CHECK(value >= 0, op, ": ", what, " must not be negative, it is ", value);
+}
+
+}  // namespace
+
+// ---- Optimizer ----
+
+void Optimizer::check_group(int group) const {
+  AR_CHECK(group >= 0 && group < num_groups(), name(), ": no parameter group ", group, " among ", num_groups());
+}
+
+void Optimizer::add_slots(const std::vector<Variable>& parameters) {
+  AR_CHECK(!parameters.empty(), name(), ": a group without parameters");
+  std::vector<Slot> added;
+  const auto check_new = [&](const Variable& p, const std::vector<Slot>& slots) {
+    for (const Slot& s : slots)
+      AR_CHECK(!s.parameter.same_as(p), name(), ": a parameter ", p.shape(), " is given twice");
+  };
+  for (const Variable& p : parameters) {
+    AR_CHECK(p.defined(), name(), ": an undefined parameter");
+    AR_CHECK(p.is_leaf(), name(), ": only leaves can be optimised, not a computed variable ", p.shape());
+    AR_CHECK(p.value().is_dense_in_any_order(), name(), ": a parameter must be dense, strides ", p.value().strides(),
+             " of ", p.shape(), " are not");
+    for (const std::vector<Slot>& group : slots_) check_new(p, group);
+    check_new(p, added);
+    added.push_back({p, {}});
+  }
+  slots_.push_back(std::move(added));
+}
+
+void Optimizer::step() {
+  for (int group = 0; group < int(slots_.size()); ++group)
+    for (Slot& slot : slots_[size_t(group)]) {
+      const Tensor& p = slot.parameter.value();
+      if (!slot.parameter.grad().defined() || p.numel() == 0) continue;
+      for (Tensor& t : slot.state) {
+        if (t.dtype() == Dtype::i64) continue;  // the count of steps
+        AR_CHECK(t.dtype() == p.dtype(), name(), ": a parameter became ", p.dtype(), " while its state is ", t.dtype());
+        t = in_order_of(p, t);
+      }
+      update(slot, group, p, in_order_of(p, slot.parameter.grad()));
+    }
+}
+
+void Optimizer::zero_grad() {
+  for (const auto& group : slots_)
+    for (const Slot& slot : group) slot.parameter.zero_grad();
+}
+
+nn::StateDict Optimizer::state_dict() const {
+  nn::StateDict all;
+  const std::vector<std::string> names = state_names();
+  int index = 0;
+  for (const auto& group : slots_)
+    for (const Slot& slot : group) {
+      for (size_t i = 0; i < slot.state.size(); ++i)
+        all.emplace_back("state." + std::to_string(index) + '.' + names[i], slot.state[i]);
+      ++index;
+    }
+  for (int group = 0; group < num_groups(); ++group)
+    for (const auto& [option, value] : const_cast<Optimizer*>(this)->options(group))
+      all.emplace_back("param_groups." + std::to_string(group) + '.' + option, full({}, *value, {.dtype = Dtype::f64}));
+  return all;
+}
+
+void Optimizer::load_state_dict(const nn::StateDict& state) {
+  std::map<std::string, Tensor> given(state.begin(), state.end());
+  std::ostringstream problems;
+  const auto take = [&](const std::string& key, const Dims& shape) {
+    const auto found = given.find(key);
+    if (found == given.end()) {
+      problems << "; missing " << key;
+      return Tensor();
+    }
+    const Tensor t = found->second;
+    given.erase(found);
+    if (t.defined() && t.shape() == shape) return t;
+    problems << "; " << key << " must be " << shape << ", given " << t.shape();
+    return Tensor();
+  };
+
+  const std::vector<std::string> names = state_names();
+  std::vector<std::pair<Tensor, Tensor>> copies;
+  std::vector<std::vector<Tensor>> states;
+  std::vector<std::pair<double*, Tensor>> numbers;
+  for (const auto& group : slots_)
+    for (const Slot& slot : group) {
+      const std::string prefix = "state." + std::to_string(states.size()) + '.';
+      bool any = false;
+      for (const std::string& n : names) any = any || given.count(prefix + n) > 0;
+      states.push_back(any ? fresh_state(slot.parameter.value()) : std::vector<Tensor>());
+      for (size_t i = 0; i < states.back().size(); ++i)
+        copies.emplace_back(states.back()[i], take(prefix + names[i], states.back()[i].shape()));
+    }
+  for (int group = 0; group < num_groups(); ++group)
+    for (const auto& [option, value] : options(group))
+      numbers.emplace_back(value, take("param_groups." + std::to_string(group) + '.' + option, {}));
+  for (const auto& [key, t] : state)
+    if (given.count(key)) problems << "; unexpected " << key;
+  AR_CHECK(problems.str().empty(), "load_state_dict: the state does not fit this ", name(), problems.str());
+
+  for (const auto& [target, source] : copies) target.copy_from(source);
+  for (const auto& [value, source] : numbers) *value = source.item();
+  size_t index = 0;
+  for (auto& group : slots_)
+    for (Slot& slot : group) slot.state = std::move(states[index++]);
+}
+
+// ---- SGD ----
+
+SGD::SGD(const std::vector<Variable>& parameters, const SgdOptions& options) { add_group(parameters, options); }
+SGD::SGD(const std::vector<Group<SgdOptions>>& groups) {
+  AR_CHECK(!groups.empty(), "SGD: no parameter groups");
+  for (const auto& g : groups) add_group(g.parameters, g.options);
+}
+
+void SGD::add_group(const std::vector<Variable>& parameters, const SgdOptions& o) {
+  check_options("SGD", {{"lr", o.lr}, {"momentum", o.momentum}, {"weight_decay", o.weight_decay}});
+  AR_CHECK(!o.nesterov || (o.momentum > 0 && o.dampening == 0),
+           "SGD: nesterov needs a momentum and no dampening, they are ", o.momentum, " and ", o.dampening);
+  add_slots(parameters);
+  groups_.push_back(o);
+}
+
+Knobs SGD::knobs(int group) { return {&group_options(group).lr, &group_options(group).momentum}; }
+
+std::vector<std::pair<std::string, double*>> SGD::options(int group) {
+  SgdOptions& o = group_options(group);
+  return {{"lr", &o.lr}, {"momentum", &o.momentum}, {"dampening", &o.dampening}, {"weight_decay", &o.weight_decay}};
+}
+
+std::vector<Tensor> SGD::fresh_state(const Tensor& parameter) const { return {zeros_like(parameter)}; }
+
+void SGD::update(Slot& slot, int group, const Tensor& p, const Tensor& g) {
+  const SgdOptions& o = group_options(group);
+  const bool first = slot.state.empty();
+  if (o.momentum != 0 && first) slot.state = fresh_state(p);
+  const SgdParams params{.lr = o.lr,
+                         .momentum = o.momentum,
+                         .dampening = o.dampening,
+                         .weight_decay = o.weight_decay,
+                         .nesterov = o.nesterov,
+                         .first_step = first};
+  kernel_for(kernels(p).sgd, p.dtype(), "SGD", kernels(p).name)(params, p.writable(), g.view(),
+                                                                o.momentum != 0 ? slot.state[0].writable() : View{});
+}
+
+// ---- Adam ----
+
+namespace {
+AdamOptions plain(const AdamWOptions& o) {
+  return {.lr = o.lr, .beta1 = o.beta1, .beta2 = o.beta2, .eps = o.eps, .weight_decay = o.weight_decay};
+}
+}  // namespace
+
+Adam::Adam(const std::vector<Variable>& parameters, const AdamOptions& options) { add_group(parameters, options); }
+Adam::Adam(const std::vector<Group<AdamOptions>>& groups) {
+  AR_CHECK(!groups.empty(), "Adam: no parameter groups");
+  for (const auto& g : groups) add_group(g.parameters, g.options);
+}
+
+void Adam::add_group(const std::vector<Variable>& parameters, const AdamOptions& o) {
+  check_options(name(), {{"lr", o.lr}, {"eps", o.eps}, {"weight_decay", o.weight_decay}});
+  AR_CHECK(o.beta1 >= 0 && o.beta1 < 1 && o.beta2 >= 0 && o.beta2 < 1, name(),
+           ": beta1 and beta2 must be in [0, 1), they are ", o.beta1, " and ", o.beta2);
+  add_slots(parameters);
+  groups_.push_back(o);
+}
+
+Knobs Adam::knobs(int group) { return {&group_options(group).lr, &group_options(group).beta1}; }
+
+std::vector<std::pair<std::string, double*>> Adam::options(int group) {
+  AdamOptions& o = group_options(group);
+  return {{"lr", &o.lr}, {"beta1", &o.beta1}, {"beta2", &o.beta2}, {"eps", &o.eps}, {"weight_decay", &o.weight_decay}};
+}
+
+std::vector<Tensor> Adam::fresh_state(const Tensor& parameter) const {
+  return {zeros({}, {.dtype = Dtype::i64}), zeros_like(parameter), zeros_like(parameter)};
+}
+
+void Adam::update(Slot& slot, int group, const Tensor& p, const Tensor& g) {
+  const AdamOptions& o = group_options(group);
+  if (slot.state.empty()) slot.state = fresh_state(p);
+  const auto& [step, m, v] = std::tie(slot.state[0], slot.state[1], slot.state[2]);
+  step.fill(step.item() + 1);
+  const AdamParams params{.lr = o.lr,
+                          .beta1 = o.beta1,
+                          .beta2 = o.beta2,
+                          .eps = o.eps,
+                          .weight_decay = o.weight_decay,
+                          .decoupled = decoupled_,
+                          .step = int64_t(step.item())};
+  kernel_for(kernels(p).adam, p.dtype(), name(), kernels(p).name)(params, p.writable(), g.view(), m.writable(),
+                                                                  v.writable());
+}
+
+AdamW::AdamW(const std::vector<Variable>& parameters, const AdamWOptions& options) : Adam(true) {
+  Adam::add_group(parameters, plain(options));
+}
+AdamW::AdamW(const std::vector<Group<AdamWOptions>>& groups) : Adam(true) {
+  AR_CHECK(!groups.empty(), "AdamW: no parameter groups");
+  for (const auto& g : groups) Adam::add_group(g.parameters, plain(g.options));
+}
+void AdamW::add_group(const std::vector<Variable>& parameters, const AdamWOptions& options) {
+  Adam::add_group(parameters, plain(options));
+}
+
+// ---- clipping ----
+
+namespace {
+
+/// Sum of |g|^p, or the largest |g| for p = infinity.
+double power_sum(const Tensor& g, double p) {
+  if (g.numel() == 0) return 0;
+  if (p == 2) return ops::sum(ops::unary(UnaryOp::square, g)).item();
+  Tensor magnitude = ops::unary(UnaryOp::abs, g);
+  if (std::isinf(p)) return ops::reduce(ReduceOp::max, magnitude).item();
+  if (p != 1)  // |g|^p = e^(p log |g|)
+    magnitude = ops::unary(UnaryOp::exp, ops::affine(ops::unary(UnaryOp::log, magnitude), p));
+  return ops::sum(magnitude).item();
+}
+
+}  // namespace
+
+double clip_grad_norm_(const std::vector<Variable>& parameters, double max_norm, const ClipOptions& options) {
+  const double p = options.norm_type;
+  AR_CHECK(p > 0, "clip_grad_norm_: norm_type must be positive, it is ", p);
+  double norm = 0;
+  for (const Variable& v : parameters) {
+    if (!v.grad().defined()) continue;
+    const double s = power_sum(v.grad(), p);
+    if (std::isinf(p))
+      norm = s > norm || std::isnan(s) ? s : norm;
+    else
+      norm += s;
+  }
+  if (!std::isinf(p)) norm = std::pow(norm, 1 / p);
+  AR_CHECK(std::isfinite(norm) || !options.error_if_nonfinite, "clip_grad_norm_: the norm of the gradients is ", norm);
+  const double scale = max_norm / (norm + 1e-6);
+  if (scale >= 1) return norm;  // not so for NaN, which spreads to all gradients
+  for (const Variable& v : parameters)
+    if (v.grad().defined()) ops::unary_(UnaryOp::affine, v.grad(), {scale, 0});
+  return norm;
+}
+
+void clip_grad_value_(const std::vector<Variable>& parameters, double clip) {
+  for (const Variable& v : parameters)
+    if (v.grad().defined()) ops::unary_(UnaryOp::clamp, v.grad(), {-clip, clip});
+}
+
+}  // namespace ar::optim
