@@ -1,0 +1,94 @@
+// Runs one workload and prints one line of JSON, as the workers in bench/peer do. bench/compare.py calls it.
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "bench/measure.h"
+#include "bench/peak.h"
+#include "bench/workloads.h"
+#include "tensor/backend.h"
+
+namespace {
+
+using namespace ar;
+using namespace ar::bench;
+
+constexpr const char* kUsage =
+    "usage: ar-bench WORKLOAD [BATCH [SAMPLES]]   inference, training, lrcn, lstm, gemm, relu, peak, triad\n"
+    "       ar-bench save FILE                    writes DenseNet-121's weights, random ones\n"
+    "       ar-bench first FILE                   loads them, runs one image\n"
+    "       ar-bench --version\n";
+
+void print(const std::string& name, int64_t batch, const Workload& workload, const Measured& m) {
+  std::printf("{\"tool\": \"ar\", \"version\": \"%s\", \"workload\": \"%s\", \"batch\": %ld, \"threads\": %d, ",
+              AR_VERSION, name.c_str(), long(batch), num_threads());
+  std::printf("\"kernels\": \"%s\", \"unit\": \"%s\", \"rate\": %.6g, \"seconds\": [", cpu_kernels().name,
+              workload.unit, workload.work / m.median(&Sample::seconds));
+  for (size_t i = 0; i < m.samples.size(); ++i) std::printf("%s%.6g", i ? ", " : "", m.samples[i].seconds);
+  std::printf("], \"median\": %.6g, \"own_share\": %.3f, \"foreign_share\": %.3f, ", m.median(&Sample::seconds),
+              m.median(&Sample::own), m.samples.back().foreign);
+  double load = 0;
+  getloadavg(&load, 1);
+  std::printf("\"discarded\": %d, \"disturbed\": %s, \"peak_rss_mb\": %.1f, \"load\": %.2f}\n", m.discarded,
+              m.disturbed() ? "true" : "false", peak_rss_mb(), load);
+}
+
+/// All parameters and buffers of a module, one after another in a file as they lie in memory.
+void transfer(const nn::Module& model, const char* path, bool save) {
+  std::FILE* file = std::fopen(path, save ? "wb" : "rb");
+  AR_CHECK(file, path, ": ", std::strerror(errno));
+  for (const auto& [name, tensor] : model.state_dict()) {
+    const size_t size = size_t(size_of(tensor.dtype())), count = size_t(tensor.numel());
+    void* data = tensor.writable().data;
+    const size_t done = save ? std::fwrite(data, size, count, file) : std::fread(data, size, count, file);
+    AR_CHECK(done == count, path, ": ", name, " is incomplete");
+  }
+  AR_CHECK(std::fclose(file) == 0, path, ": ", std::strerror(errno));
+}
+
+void first(const char* path) {
+  nn::DenseNet model(nn::densenet121());
+  transfer(model, path, false);
+  model.eval();
+  const double start = clock_seconds(CLOCK_MONOTONIC);
+  NoGrad guard;
+  model(randn({1, 3, 224, 224}));
+  std::printf("{\"tool\": \"ar\", \"workload\": \"first\", \"inference\": %.4f, \"peak_rss_mb\": %.1f}\n",
+              clock_seconds(CLOCK_MONOTONIC) - start, peak_rss_mb());
+}
+
+Workload find(const std::string& name, int64_t batch) {
+  if (name == "peak") return {[] { multiply_adds(); }, multiply_adds(), "GFLOP/s"};
+  if (name == "triad") {
+    const Triad triad;
+    return {triad, triad.gigabytes(), "GB/s"};
+  }
+  for (const auto& w : kWorkloads)
+    if (name == w.name) return w.make(batch);
+  throw Error("ar-bench: there is no workload \"" + name + "\"");
+}
+
+void run(const std::string& command, int argc, char** argv) {
+  if (command == "save") return transfer(nn::DenseNet(nn::densenet121()), argc > 2 ? argv[2] : "", true);
+  if (command == "first") return first(argc > 2 ? argv[2] : "");
+  const int64_t batch = argc > 2 ? std::atol(argv[2]) : 1;
+  const int samples = argc > 3 ? std::atoi(argv[3]) : 5;
+  AR_CHECK(batch >= 1 && samples >= 1, "ar-bench: batch and samples are numbers from 1");
+  const Workload workload = find(command, batch);
+  print(command, batch, workload, measure(workload.step, samples));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string command = argc > 1 ? argv[1] : "";
+  if (command == "--version") return std::printf("ar-bench %s\n", AR_VERSION), 0;
+  if (command.empty() || command[0] == '-' || argc > 4) return std::fputs(kUsage, stderr), 2;
+  try {
+    run(command, argc, argv);
+  } catch (const std::exception& e) {
+    return std::fprintf(stderr, "error: %s\n", e.what()), 1;
+  }
+}

@@ -1,0 +1,83 @@
+// What the machine can do: f32 multiply-adds of all cores, and copying memory. Shares of peak refer to these.
+#pragma once
+#include <atomic>
+
+#include "tensor/parallel.h"
+#include "tensor/tensor.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace ar::bench {
+
+inline std::atomic<float> sink;
+
+// Twelve independent sums keep every multiply-add unit of today's processors busy. They start apart, or the compiler
+// would merge them; the asm keeps it from looking through the loop.
+#if defined(__x86_64__)
+[[gnu::target("avx512f"), gnu::noinline]] inline void multiply_add_avx512(long n) {
+  const __m512 x = _mm512_set1_ps(0.999f);
+  __m512 a[12];
+#pragma GCC unroll 12
+  for (int j = 0; j < 12; ++j) a[j] = _mm512_set1_ps(0.01f * float(j));
+  for (long i = 0; i < n; ++i) {
+#pragma GCC unroll 12
+    for (int j = 0; j < 12; ++j) {
+      a[j] = _mm512_fmadd_ps(x, x, a[j]);
+      asm volatile("" : "+v"(a[j]));
+    }
+  }
+#pragma GCC unroll 12
+  for (int j = 1; j < 12; ++j) a[0] = _mm512_add_ps(a[0], a[j]);
+  sink = _mm512_cvtss_f32(a[0]);
+}
+[[gnu::target("avx2,fma"), gnu::noinline]] inline void multiply_add_avx2(long n) {
+  const __m256 x = _mm256_set1_ps(0.999f);
+  __m256 a[12];
+#pragma GCC unroll 12
+  for (int j = 0; j < 12; ++j) a[j] = _mm256_set1_ps(0.01f * float(j));
+  for (long i = 0; i < n; ++i) {
+#pragma GCC unroll 12
+    for (int j = 0; j < 12; ++j) {
+      a[j] = _mm256_fmadd_ps(x, x, a[j]);
+      asm volatile("" : "+x"(a[j]));
+    }
+  }
+#pragma GCC unroll 12
+  for (int j = 1; j < 12; ++j) a[0] = _mm256_add_ps(a[0], a[j]);
+  sink = _mm256_cvtss_f32(a[0]);
+}
+#endif
+
+/// GFLOP that multiply_adds() does (a multiply-add counts two); 0 where there is no such loop for this processor.
+inline double multiply_adds() {
+  constexpr long n = 4000000;
+#if defined(__x86_64__)
+  const bool wide = __builtin_cpu_supports("avx512f");
+  if (!wide && !(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))) return 0;
+  parallel_parts(num_threads(), [&](int, int) { wide ? multiply_add_avx512(n) : multiply_add_avx2(n); });
+  return 24e-9 * double(n) * (wide ? 16 : 8) * num_threads();
+#else
+  return 0;
+#endif
+}
+
+/// c = a + s * b over arrays that no cache holds (McCalpin's STREAM triad); counts 12 bytes an element.
+class Triad {
+ public:
+  double gigabytes() const { return 12e-9 * double(n_); }
+  void operator()() const {
+    const float *a = a_.data<float>(), *b = b_.data<float>();
+    float* c = c_.mutable_data<float>();
+    parallel_for(n_, 4096, [=](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) c[i] = a[i] + 3.0f * b[i];
+    });
+  }
+
+ private:
+  int64_t n_ = int64_t(1) << 25;
+  Tensor a_ = ones({n_}), b_ = ones({n_}), c_ = zeros({n_});
+};
+
+}  // namespace ar::bench

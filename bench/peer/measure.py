@@ -1,0 +1,73 @@
+"""Timing samples that can be trusted on a machine which others use too, and the line of JSON that every worker prints.
+
+A sample repeats its step until it lasts long enough, and knows which share of the machine other processes took meanwhile
+(busy time of all cores, from /proc/stat, less this process's). Samples with too large a share are taken again.
+bench/measure.h does the same, so that all sides are measured alike.
+"""
+import json
+import os
+import resource
+import statistics
+import time
+
+FOREIGN_LIMIT = 0.05  # of all cores' time
+MIN_SECONDS = 0.6     # of one sample; /proc/stat counts in hundredths of a second
+
+
+def threads():
+    """Cores this process computes with: OMP_NUM_THREADS, else those it may run on."""
+    return int(os.environ.get("OMP_NUM_THREADS") or len(os.sched_getaffinity(0)))
+
+
+def busy_seconds():
+    """What all cores have worked since the machine started, including what a hypervisor took away."""
+    with open("/proc/stat") as f:
+        user, nice, system, _idle, _iowait, irq, softirq, steal = map(int, f.readline().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def sample(step, repeats):
+    """-> seconds of one step, share of this process, share of others (of all cores' time)."""
+    busy, own, start = busy_seconds(), time.process_time(), time.perf_counter()
+    for _ in range(repeats):
+        step()
+    wall = time.perf_counter() - start
+    own, busy = time.process_time() - own, busy_seconds() - busy
+    cores = wall * os.cpu_count()
+    return wall / repeats, own / cores, max(0.0, busy - own) / cores
+
+
+def measure(step, samples, warmup):
+    """Takes `samples` undisturbed samples of step(), giving up after three times as many."""
+    for _ in range(warmup):
+        start = time.perf_counter()
+        step()
+        seconds = time.perf_counter() - start
+    repeats = max(1, round(MIN_SECONDS / seconds))
+    taken = []
+    while len(taken) < 3 * samples and sum(t[2] <= FOREIGN_LIMIT for t in taken) < samples:
+        taken.append(sample(step, repeats))
+    best = sorted(taken, key=lambda t: t[2])[:samples]
+    return {
+        "seconds": [round(t[0], 6) for t in best],
+        "median": statistics.median(t[0] for t in best),
+        "own_share": round(statistics.median(t[1] for t in best), 3),
+        "foreign_share": round(max(t[2] for t in best), 3),
+        "discarded": len(taken) - len(best),
+        "disturbed": best[-1][2] > FOREIGN_LIMIT,
+    }
+
+
+def peak_rss_mb():
+    """The most memory this process ever had in use, in MiB."""
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
+
+
+def report(tool, version, arguments, unit, work, result, **more):
+    """Prints the line. `work`: how many units one step does."""
+    print(json.dumps({
+        "tool": tool, "version": version, "workload": arguments.workload, "batch": arguments.batch, "threads": threads(),
+        "unit": unit, "rate": work / result["median"], **result, **more,
+        "peak_rss_mb": peak_rss_mb(),
+        "load": round(os.getloadavg()[0], 2),
+    }), flush=True)

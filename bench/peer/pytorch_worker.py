@@ -1,0 +1,153 @@
+"""One workload in PyTorch, tuned; prints one line of JSON. bench/compare.py sets the environment and calls it."""
+import argparse
+import time
+
+import torch
+import torchvision
+from torch import nn
+
+import measure
+
+LAST = torch.channels_last
+
+
+def densenet():
+    return torchvision.models.densenet121(weights=None).to(memory_format=LAST)
+
+
+def images(batch):
+    return torch.randn(batch, 3, 224, 224).contiguous(memory_format=LAST)
+
+
+def inference(batch, variant):
+    """DenseNet-121, f32. -> a step, images per step, unit"""
+    model, x = densenet().eval(), images(batch)
+    with torch.inference_mode(variant != "compile"), torch.no_grad():
+        if variant == "jit":
+            model = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, x)))
+        elif variant == "compile":  # with weights frozen the compiler folds the norms
+            from torch._inductor import config
+            config.freezing = True
+            model = torch.compile(model)
+
+    def step():
+        with torch.no_grad() if variant == "compile" else torch.inference_mode():
+            model(x)
+    return step, batch, "images/s"
+
+
+def training(batch, variant):
+    """DenseNet-121, forward, cross-entropy, backward, SGD with momentum."""
+    model, x, target = densenet().train(), images(batch), torch.randint(1000, (batch,))
+    optimiser = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    forward = torch.compile(model) if variant == "compile" else model
+
+    def step():
+        optimiser.zero_grad(set_to_none=True)
+        nn.functional.cross_entropy(forward(x), target).backward()
+        optimiser.step()
+    return step, batch, "images/s"
+
+
+class LRCN(nn.Module):
+    """DenseNet-121's features of each frame, an LSTM over the frames, a linear layer at each step."""
+
+    def __init__(self, classes=101, units=512):
+        super().__init__()
+        self.features = torchvision.models.densenet121(weights=None).features
+        self.rnn = nn.LSTM(1024, units, batch_first=True)
+        self.linear = nn.Linear(units, classes)
+
+    def forward(self, x):
+        b, c, t, h, w = x.shape
+        frames = x.transpose(1, 2).reshape(b * t, c, h, w)  # a view of B,T,H,W,C memory: channels-last frames
+        features = nn.functional.relu(self.features(frames), inplace=True).mean((2, 3))
+        return self.linear(self.rnn(features.view(b, t, -1))[0])
+
+
+def lrcn(batch, variant):
+    """Clips of 16 frames at 224, mean over the steps of the cross-entropy, Adam."""
+    frames = 16
+    model = LRCN().to(memory_format=LAST).train()
+    x = torch.randn(batch, 3, frames, 224, 224).contiguous(memory_format=torch.channels_last_3d)
+    target = torch.randint(101, (batch,))
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-4)
+    forward = torch.compile(model) if variant == "compile" else model
+
+    def step():
+        optimiser.zero_grad(set_to_none=True)
+        logits = forward(x)
+        nn.functional.cross_entropy(logits.flatten(0, 1), target.repeat_interleave(frames)).backward()
+        optimiser.step()
+    return step, batch, "clips/s"
+
+
+def lstm(batch, variant):
+    """Forward and backward of 16 steps, 1024 -> 512."""
+    layer, x = nn.LSTM(1024, 512, batch_first=True), torch.randn(batch, 16, 1024, requires_grad=True)
+    gradient = torch.randn(batch, 16, 512)
+
+    def step():
+        layer.zero_grad(set_to_none=True)
+        x.grad = None
+        layer(x)[0].backward(gradient)
+    return step, batch, "sequences/s"
+
+
+def gemm(batch, variant):
+    """Square matrices of `batch` rows."""
+    a, b = torch.randn(batch, batch), torch.randn(batch, batch)
+    c = torch.empty(batch, batch)
+
+    def step():
+        with torch.inference_mode():
+            torch.mm(a, b, out=c)
+    return step, 2e-9 * batch ** 3, "GFLOP/s"
+
+
+def relu(batch, variant):
+    """max(x, 0) over 4 * `batch` MB, read and written."""
+    x = torch.randn(batch * 2 ** 20)
+    y = torch.empty_like(x)
+
+    def step():
+        with torch.inference_mode():
+            torch.clamp_min(x, 0, out=y)
+    return step, 8e-9 * x.numel(), "GB/s"
+
+
+def first(arguments):
+    """From an empty process to the first result: weights from a file, one image."""
+    if arguments.save:
+        torch.save(densenet().state_dict(), arguments.file)
+        return
+    model = torchvision.models.densenet121(weights=None, progress=False)
+    model.load_state_dict(torch.load(arguments.file))
+    model = model.to(memory_format=LAST).eval()
+    start = time.perf_counter()
+    with torch.inference_mode():
+        model(images(arguments.batch))
+    print(measure.json.dumps({"tool": "pytorch", "workload": "first", "inference": time.perf_counter() - start}), flush=True)
+
+
+WORKLOADS = {f.__name__: f for f in (inference, training, lrcn, lstm, gemm, relu)}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workload", choices=[*WORKLOADS, "first"], required=True)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--variant", choices=["eager", "jit", "compile"], default="eager")
+    parser.add_argument("--samples", type=int, default=5)
+    parser.add_argument("--file", help="weights, for `first`")
+    parser.add_argument("--save", action="store_true", help="`first`: only write the file")
+    arguments = parser.parse_args()
+    torch.set_num_threads(measure.threads())
+    libraries = measure.peak_rss_mb()
+    torch.manual_seed(0)
+    if arguments.workload == "first":
+        first(arguments)
+    else:
+        step, work, unit = WORKLOADS[arguments.workload](arguments.batch, arguments.variant)
+        result = measure.measure(step, arguments.samples, warmup=2 if arguments.workload in ("training", "lrcn") else 4)
+        measure.report("pytorch", torch.__version__, arguments, unit, work, result, variant=arguments.variant,
+                       libraries_mb=libraries)

@@ -1,0 +1,105 @@
+// Whole workloads on random data. bench/peer/ has each of them in PyTorch.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "autograd/autograd.h"
+#include "nn/models/densenet.h"
+#include "nn/models/lrcn.h"
+#include "nn/optim.h"
+#include "tensor/ops_elementwise.h"
+#include "tensor/random.h"
+
+namespace ar::bench {
+
+struct Workload {
+  std::function<void()> step;
+  double work;       // units that a step does
+  const char* unit;  // "images/s"
+};
+
+/// DenseNet-121 at 224, f32; batch in images.
+inline Workload inference(int64_t batch) {
+  auto model = std::make_shared<nn::DenseNet>(nn::densenet121());
+  model->eval();
+  const Variable x = randn({batch, 3, 224, 224});
+  return {[=] {
+            NoGrad guard;
+            (*model)(x);
+          },
+          double(batch), "images/s"};
+}
+
+/// DenseNet-121: forward, cross-entropy, backward, SGD with momentum; batch in images.
+inline Workload training(int64_t batch) {
+  auto model = std::make_shared<nn::DenseNet>(nn::densenet121());
+  auto optimiser = std::make_shared<optim::SGD>(model->parameters(), optim::SgdOptions{.lr = 1e-3, .momentum = 0.9});
+  const Variable x = randn({batch, 3, 224, 224});
+  const Tensor target = randint(1000, {batch});
+  return {[=] {
+            optimiser->zero_grad();
+            cross_entropy((*model)(x), target).backward();
+            optimiser->step();
+          },
+          double(batch), "images/s"};
+}
+
+/// LRCN, the paper's head on DenseNet-121 with an LSTM of 512: loss, backward, Adam; batch in clips of 16 frames at
+/// 224.
+inline Workload lrcn(int64_t batch) {
+  auto model = std::make_shared<nn::LRCN>(nn::LRCNOptions{.feature_extractor = "densenet121", .head_dropout = 0});
+  auto optimiser = std::make_shared<optim::Adam>(model->parameters(), optim::AdamOptions{.lr = 1e-4});
+  const Variable x = randn({batch, 3, 16, 224, 224});
+  const Tensor target = randint(101, {batch});
+  return {[=] {
+            optimiser->zero_grad();
+            model->loss(x, target).backward();
+            optimiser->step();
+          },
+          double(batch), "clips/s"};
+}
+
+/// An LSTM layer, 1024 -> 512, forward and backward over 16 steps; batch in sequences.
+inline Workload lstm(int64_t batch) {
+  constexpr int64_t in = 1024, hidden = 512, steps = 16;
+  const Variable x(randn({batch, steps, in}), true);
+  std::vector<Variable> weights;
+  for (const Dims& shape : {Dims{4 * hidden, in}, Dims{4 * hidden, hidden}, Dims{4 * hidden}, Dims{4 * hidden}}) {
+    weights.push_back(Variable(empty(shape), true));
+    uniform_(weights.back().value(), -0.04, 0.04);
+  }
+  const Tensor gradient = randn({batch, steps, hidden});
+  return {[=] {
+            x.zero_grad();
+            for (const Variable& w : weights) w.zero_grad();
+            ar::lstm(x, weights, {.hidden_size = hidden, .batch_first = true}).output.backward(gradient);
+          },
+          double(batch), "sequences/s"};
+}
+
+/// A product of square matrices of `n` rows.
+inline Workload gemm(int64_t n) {
+  const Variable a = randn({n, n}), b = randn({n, n});
+  return {[=] {
+            NoGrad guard;
+            matmul(a, b);
+          },
+          2e-9 * double(n) * double(n) * double(n), "GFLOP/s"};
+}
+
+/// max(x, 0) in place on `megas` * 2^20 numbers.
+inline Workload relu(int64_t megas) {
+  const Tensor x = randn({megas << 20});
+  return {[=] { ops::unary_(UnaryOp::relu, x); }, 8e-9 * double(x.numel()), "GB/s"};
+}
+
+struct NamedWorkload {
+  const char* name;
+  Workload (*make)(int64_t batch);
+};
+inline constexpr NamedWorkload kWorkloads[] = {{"inference", inference}, {"training", training}, {"lrcn", lrcn},
+                                               {"lstm", lstm},           {"gemm", gemm},         {"relu", relu}};
+
+}  // namespace ar::bench
