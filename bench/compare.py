@@ -111,8 +111,10 @@ class Runner:
         return json.loads(line)
 
     def peak(self, kind):
+        """What the machine can do just now; None while others use it."""
         line, _, _ = self.call([self.program, kind, 1, 1])
-        return json.loads(line)["rate"] if line else None
+        result = json.loads(line) if line else {"disturbed": True}
+        return None if result["disturbed"] else result["rate"]
 
 
 def measure(runner, workload, batch):
@@ -157,15 +159,24 @@ def machine():
 
 # ---- tables ---------------------------------------------------------------------------------------------------------
 
+def disturbed(round_):
+    return any(result.get("disturbed") for result in round_.values())
+
+
+def usable(record):
+    """The rounds in which nothing was disturbed, if there are any, else all."""
+    return [r for r in record["rounds"] if not disturbed(r)] or record["rounds"]
+
+
 def middle(record, tool, key):
-    values = [r[tool][key] for r in record["rounds"] if tool in r and key in r[tool]]
+    values = [r[tool][key] for r in usable(record) if tool in r and key in r[tool]]
     return statistics.median(values) if values else None
 
 
 def ratio(record, tools, key, less=""):
     """Ours against the best of these (their values less another one), round by round: the median."""
     better = max if key == "rate" else min
-    pairs = [(r["ar"][key], better(r[t][key] - r[t].get(less, 0) for t in tools if t in r)) for r in record["rounds"]
+    pairs = [(r["ar"][key], better(r[t][key] - r[t].get(less, 0) for t in tools if t in r)) for r in usable(record)
              if "ar" in r and any(t in r for t in tools)]
     return statistics.median(a / b for a, b in pairs) if pairs else None
 
@@ -199,7 +210,7 @@ def tables(records):
             peak = statistics.median(r["peaks"]) if r["peaks"] else r["triad"]
             ours = middle(r, "ar", "rate")
             share = ours * GFLOP.get(r["workload"], 1) / peak if ours and peak else None
-            flags = " *" if any(x[t]["disturbed"] for x in r["rounds"] for t in x) else ""
+            flags = " *" if any(map(disturbed, usable(r))) else ""
             rows.append([label(r) + flags, unit, *(number(middle(r, t, "rate")) for t in shown), cell(ratio(r, TORCH, "rate"), "{:.2f}"),
                          cell(ratio(r, ("onnxruntime",), "rate"), "{:.2f}"), cell(share, "{:.0%}"), cell(peak, "{:.0f}")])
             if r["workload"] in ("inference", "training", "lrcn"):
@@ -210,7 +221,7 @@ def tables(records):
         names = [TITLES[t] for t in shown]
         sections.append(table(["workload, batch", "unit", *names, "ours / PyTorch", "ours / ONNX Runtime", "share of peak", "peak"], rows))
         if any(r[0].endswith("*") for r in rows):
-            sections.append("\\* disturbed: other processes took more than 5 % of the machine in some samples.")
+            sections.append("\\* disturbed in every round: other processes took more than 5 % of the machine.")
         if memory:
             sections.append("Peak memory of the process, MB:\n\n" + table(
                 ["workload, batch", *names, "PyTorch once imported", "ours / PyTorch", "ours / PyTorch without libraries",

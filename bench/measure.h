@@ -54,6 +54,7 @@ Sample sample(F& step, int repeats) {
 
 inline constexpr double kForeignLimit = 0.05;
 inline constexpr double kMinSeconds = 0.6;  // of one sample; /proc/stat counts in hundredths of a second
+inline constexpr double kMaxSeconds = 20;   // of all samples of a slow step
 
 struct Measured {
   std::vector<Sample> samples;  // from the least disturbed to the most
@@ -68,21 +69,26 @@ struct Measured {
   }
 };
 
-/// Takes `samples` (>= 1) undisturbed samples of step(), giving up after three times as many.
+/// Takes `samples` (>= 1) undisturbed samples of step(); fewer of slow steps, and gives up after three times as many.
 template <class F>
 Measured measure(F&& step, int samples, int warmup = 2) {
   double seconds = kMinSeconds;
   for (int i = 0; i < warmup; ++i) seconds = sample(step, 1).seconds;
   const int repeats = std::max(1, int(std::lround(kMinSeconds / seconds)));
   Measured result;
-  for (int clean = 0, taken = 0; clean < samples && taken < 3 * samples; ++taken) {
-    result.samples.push_back(sample(step, repeats));
-    clean += result.samples.back().foreign <= kForeignLimit;
-  }
   auto& all = result.samples;
+  int clean = 0;
+  const double start = clock_seconds(CLOCK_MONOTONIC);
+  while (clean < samples && int(all.size()) < 3 * samples) {
+    all.push_back(sample(step, repeats));
+    clean += all.back().foreign <= kForeignLimit;
+    const double spent = clock_seconds(CLOCK_MONOTONIC) - start;
+    if (spent > 3 * kMaxSeconds || (spent > kMaxSeconds && clean >= 2)) break;
+  }
   std::stable_sort(all.begin(), all.end(), [](const Sample& a, const Sample& b) { return a.foreign < b.foreign; });
-  result.discarded = int(all.size()) - samples;
-  all.resize(size_t(samples));
+  const size_t taken = all.size(), kept = std::min(taken, size_t(clean >= 2 ? clean : samples));
+  all.resize(kept);
+  result.discarded = int(taken - kept);
   return result;
 }
 
