@@ -13,6 +13,9 @@ void add_elementwise(Kernels&);
 void add_copy(Kernels&);
 void add_random(Kernels&);
 void add_reduce(Kernels&);
+void add_conv(Kernels&);
+void add_conv_weight(Kernels&);
+void add_gemm(Kernels&);
 
 /// The finished table of this instruction set.
 const Kernels& kernels();

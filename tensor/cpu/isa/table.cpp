@@ -14,6 +14,9 @@ const Kernels& kernels() {
     add_copy(k);
     add_random(k);
     add_reduce(k);
+    add_conv(k);
+    add_conv_weight(k);
+    add_gemm(k);
     return k;
   }();
   return table;

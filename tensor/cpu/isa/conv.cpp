@@ -1,0 +1,168 @@
+// Packing of weights, forward convolution and data gradient.
+#include "tensor/cpu/isa/conv_axes.h"
+#include "tensor/cpu/isa/correlate.h"
+#include "tensor/cpu/isa/depthwise.h"
+#include "tensor/cpu/isa/families.h"
+#include "tensor/cpu/isa/panels.h"
+
+namespace ar::cpu::AR_ISA {
+namespace {
+
+// ---- packed weights: forward [group][panel of O][tap][C][kPanel], data gradient [group][phase][panel of
+// C][tap][O][kPanel] ----
+
+template <class T>
+int64_t group_size(ConvPack mode, const ConvParams& p, const View& w) {
+  const int64_t o = w.shape[0] / p.groups, c = w.shape[1], taps = w.shape[2] * w.shape[3];
+  return mode == ConvPack::forward ? round_up(o, kPanel<T>) * taps * c : round_up(c, kPanel<T>) * taps * o;
+}
+
+template <class T>
+int64_t packed_size(ConvPack mode, const ConvParams& p, const View& w) {
+  if (depthwise(p, w)) return depthwise_packed_size<T>(w);
+  return p.groups * group_size<T>(mode, p, w);
+}
+
+/// One panel's taps: `columns` channels from element `from` on, i_step apart.
+template <class T>
+void pack_taps(const View& w, const T* from, const Phase& h, const Phase& v, int64_t k, std::ptrdiff_t k_step,
+               int64_t columns, std::ptrdiff_t i_step, T* out) {
+  for (int64_t i = 0; i < h.count; ++i)
+    for (int64_t j = 0; j < v.count; ++j, out += k * kPanel<T>)
+      pack_panel(from + (h.last - i * h.tap_step) * w.strides[2] + (v.last - j * v.tap_step) * w.strides[3], k_step,
+                 i_step, k, columns, out);
+}
+
+template <class T>
+void pack_group(ConvPack mode, const ConvParams& p, const View& w, T* out) {
+  const int64_t o = w.shape[0], c = w.shape[1];
+  const T* const data = static_cast<const T*>(w.data);
+  const bool forward = mode == ConvPack::forward;
+  const int64_t k = forward ? c : o, outs = forward ? o : c, panels = ceil_div(outs, kPanel<T>);
+  const std::ptrdiff_t k_step = w.strides[forward ? 1 : 0], i_step = w.strides[forward ? 0 : 1];
+  auto phase_panels = [&](const Phase& h, const Phase& v, T* to) {
+    const int64_t panel_size = h.count * v.count * k * kPanel<T>;
+    parallel_for(panels, most(1, 16384 / most(1, panel_size)), [&](int64_t begin, int64_t end) {
+      for (int64_t j = begin; j < end; ++j)
+        pack_taps(w, data + j * kPanel<T> * i_step, h, v, k, k_step, least(kPanel<T>, outs - j * kPanel<T>), i_step,
+                  to + j * panel_size);
+    });
+    return panels * panel_size;
+  };
+  const KernelAxis rows = rows_of(p, w), columns = columns_of(p, w);
+  if (forward) {  // taps in reading order: from 0 upwards
+    phase_panels({0, -1, rows.kernel, 0, 0}, {0, -1, columns.kernel, 0, 0}, out);
+    return;
+  }
+  for (int64_t a = 0; a < rows.stride; ++a)
+    for (int64_t b = 0; b < columns.stride; ++b) out += phase_panels(phase_of(rows, a), phase_of(columns, b), out);
+}
+
+template <class T>
+void pack(ConvPack mode, const ConvParams& p, const View& w, void* packed) {
+  T* out = static_cast<T*>(packed);
+  if (depthwise(p, w)) return depthwise_pack(w, out);
+  for (int64_t g = 0; g < p.groups; ++g, out += group_size<T>(mode, p, w))
+    pack_group(mode, p, weights_of_group(w, g, p.groups, sizeof(T)), out);
+}
+
+// ---- forward ----
+
+template <class T>
+void forward(const ConvParams& p, const View& x, const View& w, const void* packed, const View& y,
+             const ConvReader& reader, const ConvEpilogue& e) {
+  const int64_t groups = p.groups, in = x.shape[1] / groups, out = y.shape[1] / groups;
+  Filled<T> zeros, ones, shifts;
+  Correlation<T> c;
+  c.h = forward_axis(rows_of(p, w), x.shape[2], y.shape[2]);
+  c.w = forward_axis(columns_of(p, w), x.shape[3], y.shape[3]);
+  if (reader.scale)
+    c.reader = {static_cast<const T*>(reader.scale), zeros.get(reader.shift, x.shape[1], T(0)), reader.relu};
+  c.finish.accumulate = e.accumulate;
+  c.finish.activation = e.activation;
+  c.finish.slope = T(e.slope);
+  if (e.scale || e.shift) {
+    c.finish.scale = ones.get(e.scale, y.shape[1], T(1));
+    c.finish.shift = shifts.get(e.shift, y.shape[1], T(0));
+  }
+  c.packed = static_cast<const T*>(packed);
+  c.x = Images<const T>(x);
+  c.y = Images<T>(y);
+  c.sum = e.sum, c.sum_sq = e.sum_sq;
+  if (depthwise(p, w)) return depthwise_forward(c, rows_of(p, w), columns_of(p, w));
+  const Correlation<T> all = c;
+  for (int64_t g = 0; g < groups; ++g) {
+    c.x = all.x.channel_range(g * in, in);
+    c.reader = all.reader.from(g * in);
+    c.y = all.y.channel_range(g * out, out);
+    if (all.finish.scale) c.finish.scale = all.finish.scale + g * out, c.finish.shift = all.finish.shift + g * out;
+    if (all.sum) c.sum = all.sum + g * out;
+    if (all.sum_sq) c.sum_sq = all.sum_sq + g * out;
+    correlate(c);
+    c.packed += group_size<T>(ConvPack::forward, p, w);
+  }
+}
+
+// ---- data gradient ----
+
+template <class T>
+void backward_data(const ConvParams& p, const View& gy, const View& w, const void* packed, const View& gx,
+                   bool accumulate, const ConvGate& gate) {
+  const int64_t groups = p.groups, in = gx.shape[1] / groups, out = gy.shape[1] / groups;
+  const KernelAxis rows = rows_of(p, w), columns = columns_of(p, w);
+  Filled<T> ones, zeros;
+  Correlation<T> all;
+  all.x = Images<const T>(gy);
+  all.y = Images<T>(gx);
+  all.packed = static_cast<const T*>(packed);
+  all.finish.accumulate = accumulate;
+  if (gate.x.data) {
+    all.gate_x = Images<const T>(gate.x);
+    all.finish.gate = true;
+    all.finish.gate_relu = gate.relu;
+    all.finish.scale = ones.get(gate.scale, gx.shape[1], T(1));
+    all.finish.shift = zeros.get(gate.shift, gx.shape[1], T(0));
+    all.sum = gate.sum_d, all.sum_sq = gate.sum_dx;
+  }
+  if (depthwise(p, w)) return depthwise_backward_data(all, rows, columns);
+  Correlation<T> c = all;
+  // Every stride-th row and column of gx is an image of its own.
+  auto phase_image = [](auto image, int64_t a, int64_t b, int64_t sh, int64_t sw) {
+    if (image.data) image.data += a * image.row + b * image.pixel;
+    image.height = image.height > a ? ceil_div(image.height - a, sh) : 0;
+    image.width = image.width > b ? ceil_div(image.width - b, sw) : 0;
+    image.row *= sh, image.pixel *= sw;
+    return image;
+  };
+  for (int64_t g = 0; g < groups; ++g) {
+    c.x = all.x.channel_range(g * out, out);
+    if (all.finish.scale) c.finish.scale = all.finish.scale + g * in, c.finish.shift = all.finish.shift + g * in;
+    if (all.sum) c.sum = all.sum + g * in;
+    if (all.sum_sq) c.sum_sq = all.sum_sq + g * in;
+    for (int64_t a = 0; a < rows.stride; ++a)
+      for (int64_t b = 0; b < columns.stride; ++b) {
+        const Phase h = phase_of(rows, a), v = phase_of(columns, b);
+        c.h = backward_axis(rows, h, a, gx.shape[2], gy.shape[2]);
+        c.w = backward_axis(columns, v, b, gx.shape[3], gy.shape[3]);
+        c.y = phase_image(all.y.channel_range(g * in, in), a, b, rows.stride, columns.stride);
+        c.gate_x = phase_image(all.gate_x.channel_range(g * in, in), a, b, rows.stride, columns.stride);
+        correlate(c);
+        c.packed += c.panels() * c.panel_size();
+      }
+  }
+}
+
+}  // namespace
+
+void add_conv(Kernels& k) {
+  k.conv2d_packed_size.f32 = packed_size<float>;
+  k.conv2d_packed_size.f64 = packed_size<double>;
+  k.conv2d_pack.f32 = pack<float>;
+  k.conv2d_pack.f64 = pack<double>;
+  k.conv2d.f32 = forward<float>;
+  k.conv2d.f64 = forward<double>;
+  k.conv2d_backward_data.f32 = backward_data<float>;
+  k.conv2d_backward_data.f64 = backward_data<double>;
+}
+
+}  // namespace ar::cpu::AR_ISA

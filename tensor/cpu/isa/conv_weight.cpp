@@ -1,0 +1,239 @@
+// The weight gradient: outer products of the (read) input and the output's gradient, with pixels as the summed index,
+// so neither has to be transposed. Both are copied block by block into scratch; sums of up to kTile x kPanel weights
+// stay in registers for a block.
+//
+// Work is cut over input channels and panels of output channels, so no two threads add to the same weight and the
+// result does not depend on their number. Only where that leaves threads idle (few channels) images are cut as well,
+// and the pieces are added in order.
+#include "tensor/cpu/isa/depthwise.h"
+#include "tensor/cpu/isa/families.h"
+#include "tensor/cpu/isa/panels.h"
+
+namespace ar::cpu::AR_ISA {
+namespace {
+
+constexpr int64_t kBlockPixels = 196;  // fewer: sums are read and written often; more: wide layers leave the cache
+
+template <class T>
+struct WeightGradient {
+  Images<const T> x;
+  Reader<T> reader;
+  Images<const T> gy;
+  Axis h, w;
+
+  int64_t panels() const { return ceil_div(gy.channels, kPanel<T>); }
+  int64_t taps() const { return h.count * w.count; }
+  bool pointwise() const { return h.pointwise() && w.pointwise(); }
+  int64_t pixels() const { return gy.count * h.out * w.out; }
+};
+
+/// A block of output pixels: `images` images from n on, rows [i0, i1) of each; a pointwise kernel's: pixels [p, p +
+/// count) in reading order.
+struct Block {
+  int64_t n, images, i0, i1;
+  int64_t p, count;
+};
+
+/// How pixels are cut into blocks. Does not depend on the number of threads.
+template <class T>
+struct Blocks {
+  int64_t rows = 1, images = 1, bands = 1, total = 0;
+  int64_t a_floats = 0, pixels = 0;  // the largest block's, with `channels` channels
+
+  Blocks(const WeightGradient<T>& g, int64_t channels) {
+    if (g.pixels() == 0) return;
+    if (g.pointwise()) {
+      total = ceil_div(g.pixels(), kBlockPixels);
+      pixels = least(g.pixels(), kBlockPixels);
+      a_floats = pixels * padded_step<T>(channels);
+      return;
+    }
+    rows = most(1, least(g.h.out, kBlockPixels / g.w.out));
+    if (g.w.out * g.h.out <= 2 * kBlockPixels) rows = g.h.out;
+    // Wide kernels over wide images: the copy of x should stay in the second-level cache.
+    const int64_t row = g.w.span(g.w.out) * g.x.channels * int64_t(sizeof(T));
+    while (rows < g.h.out && rows * g.w.out < 4 * kBlockPixels && g.h.span(2 * rows) * row < (384 << 10)) rows *= 2;
+    bands = ceil_div(g.h.out, rows);
+    if (bands == 1) images = most(1, least(g.gy.count, 4 * kBlockPixels / (2 * g.h.out * g.w.out)));
+    total = ceil_div(g.gy.count, images) * bands;
+    pixels = images * rows * g.w.out;
+    a_floats = images * g.h.span(rows) * g.w.span(g.w.out) * padded_step<T>(channels);
+  }
+  /// Distance of pixels in scratch; dense where a row of taps is then one tap.
+  static int64_t step(const WeightGradient<T>& g, int64_t channels) {
+    if (g.pointwise()) return padded_step<T>(channels);
+    return channels * int64_t(sizeof(T)) % 1024 == 0 ? padded_step<T>(channels) : channels;
+  }
+  Block at(const WeightGradient<T>& g, int64_t i) const {
+    if (g.pointwise()) return {0, 1, 0, 1, i * kBlockPixels, least(kBlockPixels, g.pixels() - i * kBlockPixels)};
+    const int64_t n = i / bands * images, r = i % bands * rows;
+    return {n, least(images, g.gy.count - n), r, least(g.h.out, r + rows), 0, 0};
+  }
+};
+
+template <class T, class F>
+[[gnu::always_inline]] inline void for_rows(const WeightGradient<T>& g, int64_t p, int64_t count, F f) {
+  for (int64_t i = 0; i < count;) {
+    const int64_t w = (p + i) % g.w.out, length = least(count - i, g.w.out - w);
+    f(i, (p + i) / (g.w.out * g.h.out), (p + i) / g.w.out % g.h.out, w, length);
+    i += length;
+  }
+}
+
+/// Adds blocks [block0, block1) to d, [panel][tap][k1 - k0][kPanel].
+template <class T>
+void add_blocks(const WeightGradient<T>& g, const Blocks<T>& blocks, int64_t block0, int64_t block1, int64_t k0,
+                int64_t k1, int64_t panel0, int64_t panel1, T* a, T* gs, T* d) {
+  const int64_t kn = k1 - k0, ld = Blocks<T>::step(g, kn);
+  const bool pointwise = g.pointwise();
+  const Images<const T> x = g.x.channel_range(k0, kn);
+  const Reader<T> reader = g.reader.from(k0);
+  const int64_t columns_in = g.w.span(g.w.out);
+  const std::ptrdiff_t row = columns_in * ld;
+  const std::ptrdiff_t h_step = pointwise ? 0 : g.h.step / g.h.sample() * row;
+  const std::ptrdiff_t w_step = pointwise ? 0 : g.w.step / g.w.sample() * ld;
+  const bool row_is_one_tap = !pointwise && w_step == kn && ld == kn;
+  const int64_t taps_w = row_is_one_tap ? 1 : g.w.count, k = row_is_one_tap ? g.w.count * kn : kn;
+  const int64_t k_tiles = ceil_div(k, kTile), lines = ceil_div(kn * int64_t(sizeof(T)), 64);
+  constexpr int64_t line = 64 / int64_t(sizeof(T));
+  const std::ptrdiff_t x_pixel = g.w.stride * x.pixel;
+
+  for (int64_t b = block0; b < block1; ++b) {
+    const Block at = blocks.at(g, b);
+    const Block next = blocks.at(g, b + 1 < block1 ? b + 1 : b);
+    GradTile<T> t{};
+    if (pointwise) {
+      for_rows(g, at.p, at.count, [&](int64_t i, int64_t n, int64_t h, int64_t w, int64_t length) {
+        read_pixels(x.at(n, h * g.h.stride + g.h.first, w * g.w.stride + g.w.first), x_pixel, length, kn, reader,
+                    a + i * ld, ld);
+      });
+      t.images = t.rows = 1;
+      t.width = at.count;
+      t.a_step = ld;
+    } else {
+      const int64_t span = g.h.span(at.i1 - at.i0);
+      for (int64_t n = 0; n < at.images; ++n)
+        read_band(x, at.n + n, g.h, g.w, at.i0, at.i1, reader, a + n * span * row, ld);
+      t.images = at.images, t.rows = at.i1 - at.i0, t.width = g.w.out;
+      t.a_step = g.w.stride / g.w.sample() * ld;
+      t.a_row = g.h.stride / g.h.sample() * row;
+      t.a_image = span * row;
+    }
+    const int64_t pixels = t.images * t.rows * t.width;
+    t.g = gs;
+    // While a block is computed, its tiles fetch the next one: tile number i the i-th line of each pixel.
+    const int64_t next_h = pointwise ? next.p / g.w.out % g.h.out : next.i0, next_w = pointwise ? next.p % g.w.out : 0;
+    const int64_t next_n = pointwise ? next.p / (g.w.out * g.h.out) : next.n;
+    const T* next_x = x.data + next_n * x.image + next_h * g.h.stride * x.row + next_w * x_pixel;
+    const T* next_g = g.gy.at(next_n, next_h, next_w);
+    const int64_t g_lines = ceil_div(g.gy.channels * int64_t(sizeof(T)), 64);
+    int64_t call = 0;
+
+    for (int64_t j = panel0; j < panel1; ++j) {
+      const int64_t columns = least(kPanel<T>, g.gy.channels - j * kPanel<T>);
+      const Images<const T> gy = g.gy.channel_range(j * kPanel<T>, columns);
+      // A short last panel: lanes up to a whole register are read by the tile, so they must be numbers.
+      if (columns < kPanel<T>) zero(gs, pixels * kPanel<T>);
+      if (pointwise)
+        for_rows(g, at.p, at.count, [&](int64_t i, int64_t n, int64_t h, int64_t w, int64_t length) {
+          read_pixels(gy.at(n, h, w), gy.pixel, length, columns, Reader<T>{}, gs + i * kPanel<T>, kPanel<T>);
+        });
+      else
+        for (int64_t n = 0; n < at.images; ++n)
+          for (int64_t i = at.i0; i < at.i1; ++i)
+            read_pixels(gy.at(at.n + n, i, 0), gy.pixel, g.w.out, columns, Reader<T>{},
+                        gs + ((n * t.rows + i - at.i0) * g.w.out) * kPanel<T>, kPanel<T>);
+      for (int64_t i = 0; i < g.h.count; ++i)
+        for (int64_t v = 0; v < taps_w; ++v)
+          for (int64_t q = 0; q < k_tiles; ++q, ++call) {
+            const int64_t from = k * q / k_tiles, to = k * (q + 1) / k_tiles;
+            t.a = a + i * h_step + v * w_step + from;
+            t.d = d + (((j - panel0) * g.taps() + i * g.w.count + v) * kn + from) * kPanel<T>;
+            if (call < lines)
+              t.prefetch = next_x + call * line, t.prefetch_step = x_pixel;
+            else if (call < lines + g_lines)
+              t.prefetch = next_g + (call - lines) * line, t.prefetch_step = g.gy.pixel;
+            else
+              t.prefetch = t.a, t.prefetch_step = 0;
+            run_grad_tile(t, int(to - from), int(columns));
+          }
+    }
+  }
+}
+
+template <class T>
+void weight_gradient(const WeightGradient<T>& g, const View& gw, bool accumulate) {
+  const int64_t c = g.x.channels, taps = g.taps(), panels = g.panels(), threads = num_threads();
+  if (c * taps * g.gy.channels == 0) return;
+  // Cut input channels first: their copies are made once. Then panels, then images.
+  const int64_t k_units = most(1, least(threads, c / kTile)), panel_units = least(panels, ceil_div(threads, k_units));
+  const int64_t k_most = ceil_div(c, k_units), panels_most = ceil_div(panels, panel_units);
+  const Blocks<T> blocks(g, k_most);
+  const int64_t units = k_units * panel_units, pieces = most(1, least(blocks.total / 4, threads / units));
+  const int64_t d_size = panels_most * taps * k_most * kPanel<T>;
+  auto unpack = [&](int64_t unit, const T* d) {
+    const int64_t k0 = c * (unit / panel_units) / k_units, k1 = c * (unit / panel_units + 1) / k_units;
+    const int64_t panel0 = panels * (unit % panel_units) / panel_units,
+                  panel1 = panels * (unit % panel_units + 1) / panel_units;
+    for (int64_t j = panel0; j < panel1; ++j)
+      for (int64_t i = 0; i < g.h.count; ++i)
+        for (int64_t v = 0; v < g.w.count; ++v, d += (k1 - k0) * kPanel<T>)
+          unpack_panel(d, k1 - k0, least(kPanel<T>, g.gy.channels - j * kPanel<T>), accumulate,
+                       static_cast<T*>(gw.data) + j * kPanel<T> * gw.strides[0] + k0 * gw.strides[1] +
+                           i * gw.strides[2] + v * gw.strides[3],
+                       gw.strides[1], gw.strides[0]);
+  };
+  Buffer<T> shared;
+  if (pieces > 1) shared.allocate(units * pieces * d_size);
+  parallel_parts(int(units * pieces), [&](int part, int) {
+    const int64_t unit = part / pieces, piece = part % pieces;
+    const int64_t k0 = c * (unit / panel_units) / k_units, k1 = c * (unit / panel_units + 1) / k_units;
+    const int64_t panel0 = panels * (unit % panel_units) / panel_units,
+                  panel1 = panels * (unit % panel_units + 1) / panel_units;
+    Scratch scratch(Scratch::bytes<T>(blocks.a_floats) + Scratch::bytes<T>(blocks.pixels * kPanel<T>) +
+                    Scratch::bytes<T>(d_size));
+    T* const a = scratch.take<T>(blocks.a_floats);
+    T* const gs = scratch.take<T>(blocks.pixels * kPanel<T>);
+    T* const d = pieces > 1 ? shared.get() + part * d_size : scratch.take<T>(d_size);
+    zero(d, d_size);
+    add_blocks(g, blocks, blocks.total * piece / pieces, blocks.total * (piece + 1) / pieces, k0, k1, panel0, panel1, a,
+               gs, d);
+    if (pieces == 1) unpack(unit, d);
+  });
+  if (pieces == 1) return;
+  parallel_parts(int(units), [&](int unit, int) {
+    T* const d = shared.get() + unit * pieces * d_size;
+    for (int64_t piece = 1; piece < pieces; ++piece)
+      for (int64_t i = 0; i < d_size; ++i) d[i] += d[piece * d_size + i];
+    unpack(unit, d);
+  });
+}
+
+template <class T>
+void backward_weight(const ConvParams& p, const View& x, const View& gy, const View& gw, bool accumulate,
+                     const ConvReader& reader) {
+  Filled<T> zeros;
+  Reader<T> r;
+  if (reader.scale) r = {static_cast<const T*>(reader.scale), zeros.get(reader.shift, x.shape[1], T(0)), reader.relu};
+  const Images<const T> xs(x), gys(gy);
+  if (depthwise(p, gw)) return depthwise_backward_weight(xs, r, gys, rows_of(p, gw), columns_of(p, gw), gw, accumulate);
+  const int64_t in = x.shape[1] / p.groups, out = gy.shape[1] / p.groups;
+  WeightGradient<T> g;
+  g.h = forward_axis(rows_of(p, gw), x.shape[2], gy.shape[2]);
+  g.w = forward_axis(columns_of(p, gw), x.shape[3], gy.shape[3]);
+  for (int64_t i = 0; i < p.groups; ++i) {
+    g.x = xs.channel_range(i * in, in);
+    g.reader = r.from(i * in);
+    g.gy = gys.channel_range(i * out, out);
+    weight_gradient(g, weights_of_group(gw, i, p.groups, sizeof(T)), accumulate);
+  }
+}
+
+}  // namespace
+
+void add_conv_weight(Kernels& k) {
+  k.conv2d_backward_weight.f32 = backward_weight<float>;
+  k.conv2d_backward_weight.f64 = backward_weight<double>;
+}
+
+}  // namespace ar::cpu::AR_ISA

@@ -1,0 +1,281 @@
+// The loops around the product tile: y[n,i,j,:] = finish(sum over taps of reader(x)[n, i*stride + tap, j*stride + tap,
+// :] * B[tap]). Forward convolution is one such correlation; a data gradient is one for each phase of the stride.
+//
+// Work is cut into units (pixels or bands of rows, times ranges of panels); every sum is formed within one unit in a
+// fixed order, so outputs do not depend on the number of threads. Statistics are summed per unit in T, then over units
+// in f64.
+#pragma once
+#include "tensor/cpu/isa/images.h"
+
+namespace ar::cpu::AR_ISA {
+namespace {
+
+template <class T>
+struct Correlation {
+  Images<const T> x;
+  Reader<T> reader;
+  Axis h, w;
+  const T* packed;  // [panel][tap][k][kPanel]
+  Images<T> y;
+  Images<const T> gate_x;                    // data null: no gate
+  Finish<T> finish;                          // sums are filled in here
+  double *sum = nullptr, *sum_sq = nullptr;  // added to
+
+  int64_t k() const { return x.channels; }
+  int64_t panels() const { return ceil_div(y.channels, kPanel<T>); }
+  int64_t panel_size() const { return h.count * w.count * k() * kPanel<T>; }
+  int64_t columns(int64_t panel) const { return least(kPanel<T>, y.channels - panel * kPanel<T>); }
+};
+
+/// Sums and sums of squares per unit of work and channel.
+template <class T>
+class PartialSums {
+ public:
+  PartialSums(const Correlation<T>& c, int64_t units) : units_(units), width_(c.panels() * kPanel<T>) {
+    if (c.sum || c.sum_sq || c.gate_x.data) sums_.allocate(units * 2 * width_);
+  }
+  /// Starts a unit's panels at zero and points f at them.
+  void begin(Finish<T>& f, int64_t unit, int64_t panel0, int64_t panel1) const {
+    if (!sums_.get()) return;
+    f.sum = sums_.get() + unit * 2 * width_;
+    f.sum_sq = f.sum + width_;
+    zero(f.sum + panel0 * kPanel<T>, (panel1 - panel0) * kPanel<T>);
+    zero(f.sum_sq + panel0 * kPanel<T>, (panel1 - panel0) * kPanel<T>);
+  }
+  void add_to(double* sum, double* sum_sq, int64_t channels) const {
+    for (int64_t u = 0; u < units_; ++u) {
+      const T* s = sums_.get() + u * 2 * width_;
+      if (sum)
+        for (int64_t c = 0; c < channels; ++c) sum[c] += double(s[c]);
+      if (sum_sq)
+        for (int64_t c = 0; c < channels; ++c) sum_sq[c] += double(s[width_ + c]);
+    }
+  }
+
+ private:
+  int64_t units_, width_;
+  Buffer<T> sums_;
+};
+
+/// y and the gate's input at a tile's two groups of pixels.
+template <class T>
+[[gnu::always_inline]] inline void point_at(Tile<T>& t, const Correlation<T>& c, int64_t n, int64_t h1, int64_t w1,
+                                            int64_t h2, int64_t w2, int64_t channel) {
+  t.c1 = c.y.at(n, h1, w1) + channel;
+  t.c2 = c.y.at(n, h2, w2) + channel;
+  if (c.gate_x.data) {
+    t.x1 = c.gate_x.at(n, h1, w1) + channel;
+    t.x2 = c.gate_x.at(n, h2, w2) + channel;
+  }
+  t.channel = channel;
+}
+
+// ---- one tap: pixels in reading order, a tile of A packed through the reader, then all panels stream past it ----
+
+template <class T>
+struct Pixel {  // position number p of the output
+  int64_t n, h, w;
+  Pixel(const Correlation<T>& c, int64_t p) : n(p / (c.h.out * c.w.out)), h(p / c.w.out % c.h.out), w(p % c.w.out) {}
+};
+
+/// Calls f(offset, pixel, length) for the pieces of pixels [p, p + n) that lie within one run of `run` pixels.
+template <class T, class F>
+[[gnu::always_inline]] inline void for_runs(const Correlation<T>& c, int64_t p, int64_t n, int64_t run, F f) {
+  for (int64_t i = 0; i < n;) {
+    const int64_t length = least(n - i, run - (p + i) % run);
+    f(i, Pixel<T>(c, p + i), length);
+    i += length;
+  }
+}
+
+template <class T>
+inline void pointwise_unit(const Correlation<T>& c, const Finish<T>& f, int64_t begin, int64_t end, int64_t panel0,
+                           int64_t panel1) {
+  const int64_t k = c.k(), ld = padded_step<T>(k);
+  T* const a = Scratch(Scratch::bytes<T>(kTile * ld)).take<T>(kTile * ld);
+  const std::ptrdiff_t no_tap = 0, x_step = c.w.stride * c.x.pixel;
+  // Runs of x: whole rows join where every pixel is visited.
+  const bool every_pixel = c.w.stride == 1 && c.h.stride == 1 && c.w.out == c.x.width && c.h.out == c.x.height;
+  const int64_t x_run = every_pixel ? c.x.run() : c.w.out;
+  const int64_t y_run = c.gate_x.data ? gcd(c.y.run(), c.gate_x.run()) : c.y.run();
+  const int64_t tiles = ceil_div(end - begin, kTile);
+  const bool whole_tiles = (end - begin) % kTile == 0 || tiles > 8;
+  alignas(64) T raw[kTile * kPanel<T>];
+
+  auto x_at = [&](Pixel<T> p) { return c.x.at(p.n, p.h * c.h.stride + c.h.first, p.w * c.w.stride + c.w.first); };
+  Tile<T> t{};
+  t.a1 = a;
+  t.a_step = ld * std::ptrdiff_t(sizeof(T));
+  t.taps = &no_tap;
+  t.n_taps = 1;
+  t.k = k;
+  t.c_step = c.y.pixel;
+  t.x_step = c.gate_x.pixel;
+  t.finish = &f;
+  t.raw = raw;
+  t.prefetch_step = x_step * std::ptrdiff_t(sizeof(T));
+  for (int64_t tile = 0; tile < tiles; ++tile) {
+    const int64_t p = begin + (whole_tiles ? tile * kTile : (end - begin) * tile / tiles);
+    const int64_t q = whole_tiles ? least(p + kTile, end) : begin + (end - begin) * (tile + 1) / tiles;
+    const int64_t n = q - p, first = (n + 1) / 2;
+    for_runs(c, p, n, x_run, [&](int64_t i, Pixel<T> from, int64_t length) {
+      read_pixels(x_at(from), x_step, length, k, c.reader, a + i * ld, ld);
+    });
+    t.a2 = a + first * ld;
+    const char* next = q < end ? reinterpret_cast<const char*>(x_at(Pixel<T>(c, q))) : nullptr;
+    const bool one_run = p / y_run == (q - 1) / y_run;
+    const Pixel<T> at(c, p);
+    for (int64_t j = panel0; j < panel1; ++j) {
+      const int columns = int(c.columns(j));
+      point_at(t, c, at.n, at.h, at.w, at.h, at.w, j * kPanel<T>);
+      t.c2 += first * t.c_step;
+      t.x2 += c.gate_x.data ? first * t.x_step : 0;
+      t.b = c.packed + j * c.panel_size();
+      // The next tile's rows come closer while this one is computed.
+      const int64_t ahead = (j - panel0) * kPrefetchRows<T>;
+      t.prefetch = next && ahead < kTile ? next + ahead * t.prefetch_step : nullptr;
+      if (one_run) {
+        run_tile(t, int(n), columns);
+      } else {
+        run_raw_tile(t, int(n), columns);
+        for_runs(c, p, n, y_run, [&](int64_t i, Pixel<T> to, int64_t length) {
+          finish_sums(f, {raw + i * kPanel<T>, kPanel<T>, c.y.at(to.n, to.h, to.w) + j * kPanel<T>, c.y.pixel,
+                          c.gate_x.data ? c.gate_x.at(to.n, to.h, to.w) + j * kPanel<T> : nullptr, c.gate_x.pixel,
+                          length, j * kPanel<T>, columns});
+        });
+      }
+    }
+  }
+}
+
+template <class T>
+inline void correlate_pointwise(const Correlation<T>& c) {
+  const int64_t pixels = c.y.count * c.h.out * c.w.out, tiles = ceil_div(pixels, kTile), threads = num_threads();
+  const int64_t panels = c.panels(), weight_bytes = panels * c.panel_size() * int64_t(sizeof(T));
+  // Few pixels and many weights: each thread streams some of the weights past all pixels.
+  const bool split_panels = panels >= 2 * threads && (weight_bytes > (1 << 20) ? tiles < 4 * threads : tiles < threads);
+  const int64_t panel_units = split_panels ? threads : least(panels, ceil_div(threads, tiles));
+  const int64_t pixel_units = split_panels ? 1 : least(tiles, round_up(ceil_div(tiles, 16), threads));
+  const bool aligned = tiles >= 16 * pixel_units / 2;
+  auto bound = [&](int64_t u) {
+    return aligned ? least(pixels, tiles * u / pixel_units * kTile) : pixels * u / pixel_units;
+  };
+  const PartialSums<T> sums(c, pixel_units);
+  parallel_parts(int(pixel_units * panel_units), [&](int part, int) {
+    const int64_t u = part / panel_units, v = part % panel_units;
+    const int64_t panel0 = panels * v / panel_units, panel1 = panels * (v + 1) / panel_units;
+    Finish<T> f = c.finish;
+    sums.begin(f, u, panel0, panel1);
+    pointwise_unit(c, f, bound(u), bound(u + 1), panel0, panel1);
+  });
+  if (c.sum || c.sum_sq) sums.add_to(c.sum, c.sum_sq, c.y.channels);
+}
+
+// ---- many taps: a band of rows is copied into scratch with reader and padding, taps are byte offsets there ----
+
+template <class T>
+struct Bands {  // how an image's rows are cut and how its copy lies in scratch
+  int64_t ld, bands, scratch;
+
+  explicit Bands(const Correlation<T>& c) {
+    const int64_t k = c.k(), bytes = k * int64_t(sizeof(T));
+    // A row of taps over dense pixels is one tap of width * k; rows a multiple of 1 KB apart meet in few cache sets.
+    ld = bytes % 1024 == 0 ? padded_step<T>(k) : k;
+    const int64_t row = most(1, c.w.span(c.w.out) * ld * int64_t(sizeof(T)));
+    const int64_t row_budget = (int64_t(512) << 10) / row;
+    int64_t rows = 1;
+    while (rows < c.h.out && c.h.span(rows + 1) <= row_budget) ++rows;
+    bands = ceil_div(c.h.out, rows);
+  }
+  int64_t first(const Correlation<T>& c, int64_t band) const { return c.h.out * band / bands; }
+  int64_t floats(const Correlation<T>& c) const { return c.h.span(ceil_div(c.h.out, bands)) * c.w.span(c.w.out) * ld; }
+};
+
+template <class T>
+inline void band_unit(const Correlation<T>& c, const Bands<T>& bands, const Finish<T>& f, int64_t n, int64_t band,
+                      int64_t panel0, int64_t panel1) {
+  const int64_t k = c.k(), ld = bands.ld, i0 = bands.first(c, band), i1 = bands.first(c, band + 1), width = c.w.out;
+  const int64_t floats = bands.floats(c), most_taps = c.h.count * c.w.count;
+  Scratch scratch(Scratch::bytes<T>(floats) + Scratch::bytes<std::ptrdiff_t>(most_taps));
+  T* const a = scratch.take<T>(floats);
+  std::ptrdiff_t* const taps = scratch.take<std::ptrdiff_t>(most_taps);
+  read_band(c.x, n, c.h, c.w, i0, i1, c.reader, a, ld);
+
+  const std::ptrdiff_t row = c.w.span(width) * ld, E = sizeof(T);
+  const std::ptrdiff_t h_stride = c.h.stride / c.h.sample() * row, w_stride = c.w.stride / c.w.sample() * ld;
+  const std::ptrdiff_t h_step = c.h.step / c.h.sample() * row, w_step = c.w.step / c.w.sample() * ld;
+  const bool row_is_one_tap = w_step == k && ld == k;
+  const int64_t taps_w = row_is_one_tap ? least(1, c.w.count) : c.w.count;
+  for (int64_t i = 0; i < c.h.count; ++i)
+    for (int64_t j = 0; j < taps_w; ++j) taps[i * taps_w + j] = (i * h_step + j * w_step) * E;
+
+  Tile<T> t{};
+  t.a_step = w_stride * E;
+  t.taps = taps;
+  t.n_taps = c.h.count * taps_w;
+  t.k = row_is_one_tap ? c.w.count * k : k;
+  t.c_step = c.y.pixel;
+  t.x_step = c.gate_x.pixel;
+  t.finish = &f;
+  const int64_t pair = 2 * width <= kTile ? 2 : 1;  // narrow images: two rows a tile
+  const int64_t across = ceil_div(width, kTile);
+  auto run = [&](int64_t i, int64_t part, int64_t panel) __attribute__((always_inline)) {
+    const int64_t w1 = width * part / across, w_end = width * (part + 1) / across;
+    const bool two_rows = pair == 2 && i + 1 < i1;
+    const int64_t pixels = two_rows ? 2 * width : w_end - w1;
+    const int64_t h2 = two_rows ? i + 1 : i, w2 = two_rows ? 0 : w1 + (pixels + 1) / 2;
+    t.a1 = a + (i - i0) * h_stride + w1 * w_stride;
+    t.a2 = a + (h2 - i0) * h_stride + w2 * w_stride;
+    t.b = c.packed + panel * c.panel_size();
+    point_at(t, c, n, i, w1, h2, w2, panel * kPanel<T>);
+    run_tile(t, int(pixels), int(c.columns(panel)));
+  };
+  // Weights that outgrow the second-level cache pass once a band rather than once a tile.
+  if ((panel1 - panel0) * c.panel_size() * E > (512 << 10)) {
+    for (int64_t panel = panel0; panel < panel1; ++panel)
+      for (int64_t i = i0; i < i1; i += pair)
+        for (int64_t part = 0; part < across; ++part) run(i, part, panel);
+  } else {
+    for (int64_t i = i0; i < i1; i += pair)
+      for (int64_t part = 0; part < across; ++part)
+        for (int64_t panel = panel0; panel < panel1; ++panel) run(i, part, panel);
+  }
+}
+
+template <class T>
+inline void correlate_bands(const Correlation<T>& c) {
+  Bands<T> bands(c);
+  const int64_t threads = num_threads(), images = c.y.count, panels = c.panels();
+  int64_t panel_units = 1;
+  if (images * bands.bands < 4 * threads) {
+    const int64_t weight_bytes = panels * c.panel_size() * int64_t(sizeof(T));
+    if (weight_bytes > (1 << 20) && panels >= threads) {
+      panel_units = threads;
+    } else {  // as many units for each thread, as far as there are rows
+      while (bands.bands < c.h.out && images * bands.bands % threads != 0) ++bands.bands;
+      panel_units = least(panels, ceil_div(threads, images * bands.bands));
+    }
+  }
+  const int64_t units = images * bands.bands;
+  const PartialSums<T> sums(c, units);
+  parallel_parts(int(units * panel_units), [&](int part, int) {
+    const int64_t u = part / panel_units, v = part % panel_units;
+    const int64_t panel0 = panels * v / panel_units, panel1 = panels * (v + 1) / panel_units;
+    Finish<T> f = c.finish;
+    sums.begin(f, u, panel0, panel1);
+    band_unit(c, bands, f, u / bands.bands, u % bands.bands, panel0, panel1);
+  });
+  if (c.sum || c.sum_sq) sums.add_to(c.sum, c.sum_sq, c.y.channels);
+}
+
+template <class T>
+inline void correlate(const Correlation<T>& c) {
+  if (c.y.count * c.h.out * c.w.out * c.y.channels == 0) return;
+  if (c.h.pointwise() && c.w.pointwise())
+    correlate_pointwise(c);
+  else
+    correlate_bands(c);
+}
+
+}  // namespace
+}  // namespace ar::cpu::AR_ISA

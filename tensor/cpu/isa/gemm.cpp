@@ -1,0 +1,133 @@
+// Batched matrix product on the product tile: rows of A are pixels, columns of B are channels.
+#include "tensor/cpu/isa/families.h"
+#include "tensor/cpu/isa/panels.h"
+
+namespace ar::cpu::AR_ISA {
+namespace {
+
+template <class T>
+struct Matrix {
+  T* data;
+  std::ptrdiff_t row, column;
+  T* at(int64_t i, int64_t j) const { return data + i * row + j * column; }
+};
+
+template <class T>
+struct Product {  // c (m,n) = a (m,k) * b (k,n)
+  Matrix<const T> a, b;
+  Matrix<T> c;
+  int64_t m, n, k;
+};
+
+/// Rows of A as the tile wants them: unit stride in k. Copies `rows` of them otherwise.
+template <class T>
+void pack_rows(const Matrix<const T>& a, int64_t i0, int64_t rows, int64_t k, T* out, int64_t ld) {
+  if (a.column == 1) return read_pixels(a.at(i0, 0), a.row, rows, k, Reader<T>{}, out, ld);
+  for (int64_t c = 0; c < k; ++c)
+    for (int64_t i = 0; i < rows; ++i) out[i * ld + c] = *a.at(i0 + i, c);
+}
+
+/// Rows [m0, m1) by panels [panel0, panel1) of one product.
+template <class T>
+void multiply(const Product<T>& p, bool accumulate, int64_t m0, int64_t m1, int64_t panel0, int64_t panel1) {
+  constexpr int64_t P = kPanel<T>, E = sizeof(T);
+  const int64_t panel_size = p.k * P, ld = padded_step<T>(p.k);
+  // As many panels of B as stay in the second-level cache are packed together; then all rows of A pass.
+  const int64_t group = most(1, least(panel1 - panel0, (int64_t(512) << 10) / most(1, panel_size * E)));
+  // A is read in place where it can be, unless its rows meet in few cache sets and are used often enough to pay for a
+  // copy.
+  const bool in_place = p.a.column == 1 && (group <= 2 || p.a.row * E % 1024 != 0);
+  Scratch scratch(Scratch::bytes<T>(group * panel_size) + Scratch::bytes<T>(kTile * ld));
+  T* const b = scratch.take<T>(group * panel_size);
+  T* const packed = scratch.take<T>(kTile * ld);
+  alignas(64) T raw[kTile * kPanel<T>];
+  const std::ptrdiff_t no_tap = 0;
+  Finish<T> f;
+  f.accumulate = accumulate;
+  Tile<T> t{};
+  t.taps = &no_tap;
+  t.n_taps = 1;
+  t.k = p.k;
+  t.c_step = p.c.row;
+  t.finish = &f;
+  t.raw = raw;
+  for (int64_t j0 = panel0; j0 < panel1; j0 += group) {
+    const int64_t j1 = least(panel1, j0 + group);
+    for (int64_t j = j0; j < j1; ++j)
+      pack_panel(p.b.at(0, j * P), p.b.row, p.b.column, p.k, least(P, p.n - j * P), b + (j - j0) * panel_size);
+    const int64_t tiles = ceil_div(m1 - m0, kTile);
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t i0 = m0 + (m1 - m0) * tile / tiles, rows = m0 + (m1 - m0) * (tile + 1) / tiles - i0;
+      const int64_t first = (rows + 1) / 2;
+      if (!in_place) pack_rows(p.a, i0, rows, p.k, packed, ld);
+      t.a_step = (in_place ? p.a.row : ld) * E;
+      t.a1 = in_place ? p.a.at(i0, 0) : packed;
+      t.a2 = t.a1 + first * t.a_step / E;
+      for (int64_t j = j0; j < j1; ++j) {
+        const int columns = int(least(P, p.n - j * P));
+        t.b = b + (j - j0) * panel_size;
+        if (p.c.column == 1) {
+          t.c1 = p.c.at(i0, j * P);
+          t.c2 = p.c.at(i0 + first, j * P);
+          run_tile(t, int(rows), columns);
+        } else {
+          t.c1 = t.c2 = p.c.data;
+          t.c_step = 0;
+          run_raw_tile(t, int(rows), columns);
+          for (int64_t i = 0; i < rows; ++i)
+            for (int64_t v = 0; v < columns; ++v) {
+              T& c = *p.c.at(i0 + i, j * P + v);
+              c = accumulate ? c + raw[i * P + v] : raw[i * P + v];
+            }
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+void gemm(const View& a, const View& b, const View& c, bool accumulate) {
+  Product<T> p{{nullptr, a.strides[1], a.strides[2]},
+               {nullptr, b.strides[1], b.strides[2]},
+               {nullptr, c.strides[1], c.strides[2]},
+               c.shape[1],
+               c.shape[2],
+               a.shape[2]};
+  const int64_t batch = c.shape[0];
+  if (batch * p.m * p.n == 0) return;
+  // A result that is stored by columns is the product of the transposed operands.
+  const bool turn = p.c.column != 1 && p.n > 1 && (p.c.row == 1 || p.m == 1);
+  if (turn) {
+    const Product<T> q = p;
+    p = {{nullptr, q.b.column, q.b.row}, {nullptr, q.a.column, q.a.row}, {nullptr, q.c.column, q.c.row}, q.n, q.m, q.k};
+  }
+  if (p.n == 1) p.c.column = 1;
+  const View &left = turn ? b : a, &right = turn ? a : b;
+  const int64_t threads = num_threads(), panels = ceil_div(p.n, kPanel<T>), tiles = ceil_div(p.m, kTile);
+  // Batches first, then panels of B (packed by one thread each), then rows.
+  int64_t panel_units = 1, row_units = 1;
+  if (batch < 4 * threads && batch % threads != 0) {
+    const int64_t wanted = batch * p.m * p.n * p.k < 32768 ? 1 : threads;
+    panel_units = panels % wanted == 0 || panels >= 4 * wanted ? wanted : 1;
+    if (panel_units == 1) row_units = least(wanted, tiles);
+    if (row_units < wanted && panel_units == 1) panel_units = least(panels, ceil_div(wanted, row_units));
+  }
+  parallel_parts(int(batch * panel_units * row_units), [&](int part, int) {
+    const int64_t i = part / (panel_units * row_units), v = part / row_units % panel_units, r = part % row_units;
+    Product<T> q = p;
+    q.a.data = static_cast<const T*>(left.data) + i * left.strides[0];
+    q.b.data = static_cast<const T*>(right.data) + i * right.strides[0];
+    q.c.data = static_cast<T*>(c.data) + i * c.strides[0];
+    multiply(q, accumulate, q.m * r / row_units, q.m * (r + 1) / row_units, panels * v / panel_units,
+             panels * (v + 1) / panel_units);
+  });
+}
+
+}  // namespace
+
+void add_gemm(Kernels& k) {
+  k.gemm.f32 = gemm<float>;
+  k.gemm.f64 = gemm<double>;
+}
+
+}  // namespace ar::cpu::AR_ISA

@@ -1,0 +1,105 @@
+// The two register tiles that all convolutions and products are made of. Compiled in tile_f32.cpp and tile_f64.cpp.
+//
+//   product:   C[pixel][channel] = finish(sum over taps, k of  A[pixel + tap][k] * B[tap][k][channel])
+//   gradient:  D[k][channel]    += sum over pixels of  A[pixel][k] * G[pixel][channel]
+//
+// A product tile is kTile pixels x one panel of channels (AVX-512: 14 x 2 vectors in 28 registers; otherwise 6 x 2 in
+// 12). B is packed in panels, [tap][k][panel], and streams through once; each element of A is broadcast from where it
+// lies, so channels-last pixels need no transposition. A tap is nothing but a byte offset, so 1x1, 3x3, dilated kernels
+// and data gradients are the same loop.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "tensor/kernels.h"
+
+namespace ar::cpu::AR_ISA {
+
+#if defined(__AVX512F__)
+inline constexpr int kTile = 14, kRegisterBytes = 64;
+#elif defined(__AVX2__)
+inline constexpr int kTile = 6, kRegisterBytes = 32;
+#else
+inline constexpr int kTile = 6, kRegisterBytes = 16;
+#endif
+/// Elements of a register, and channels of a panel.
+template <class T>
+inline constexpr int kLanes = kRegisterBytes / int(sizeof(T));
+template <class T>
+inline constexpr int kPanel = 2 * kLanes<T>;
+
+/// What happens to the sums before they are stored: ConvEpilogue, or ConvGate when `gate` is set. Arrays are indexed by
+/// channel; scale and shift are both null or both there.
+template <class T>
+struct Finish {
+  const T* scale = nullptr;
+  const T* shift = nullptr;
+  bool accumulate = false;
+  Activation activation = Activation::none;
+  T slope = 0;
+  T* sum = nullptr;  // both or none; room for whole panels
+  T* sum_sq = nullptr;
+  bool gate = false;  // scale, shift and both sums are there
+  bool gate_relu = false;
+};
+
+template <class T>
+struct Tile {
+  // The pixels form two groups of (P + 1) / 2 and P / 2 with a base address each: consecutive, or two rows of a narrow
+  // image.
+  const T *a1, *a2;
+  std::ptrdiff_t a_step;       // bytes from pixel to pixel
+  const std::ptrdiff_t* taps;  // bytes
+  int64_t n_taps, k;
+  const T* b;
+  T *c1, *c2;
+  std::ptrdiff_t c_step;  // elements
+  const T *x1, *x2;       // the gate's input
+  std::ptrdiff_t x_step;
+  const Finish<T>* finish;
+  int64_t channel;       // of the panel's first column, for the arrays of `finish`
+  T* raw;                // [P][kPanel], where run_raw_tile leaves its sums
+  const char* prefetch;  // a few rows of A to come, or null
+  std::ptrdiff_t prefetch_step;
+};
+/// Rows that one tile fetches ahead.
+template <class T>
+inline constexpr int kPrefetchRows = 16 / int(sizeof(T));
+
+/// A tile of 1..kTile pixels whose last panel may have fewer columns than kPanel.
+void run_tile(const Tile<float>& t, int pixels, int columns);
+void run_tile(const Tile<double>& t, int pixels, int columns);
+
+/// The same without the finish: sums are left in t.raw.
+void run_raw_tile(const Tile<float>& t, int pixels, int columns);
+void run_raw_tile(const Tile<double>& t, int pixels, int columns);
+
+/// Finishes sums that lie in memory, [pixel][column].
+template <class T>
+struct Sums {
+  const T* sums;
+  std::ptrdiff_t step;
+  T* c;
+  std::ptrdiff_t c_step;
+  const T* x;
+  std::ptrdiff_t x_step;
+  int64_t pixels, channel, columns;
+};
+void finish_sums(const Finish<float>& f, const Sums<float>& s);
+void finish_sums(const Finish<double>& f, const Sums<double>& s);
+
+/// The gradient tile: `k` (1..kTile) values of k; rows of `width` pixels, several rows and images.
+template <class T>
+struct GradTile {
+  const T* a;
+  std::ptrdiff_t a_step, a_row, a_image;  // elements
+  const T* g;                             // packed: [image][row][pixel][kPanel]
+  int64_t images, rows, width;
+  T* d;               // [k][kPanel], added to
+  const T* prefetch;  // one line for each pixel of the block to come, or null
+  std::ptrdiff_t prefetch_step;
+};
+void run_grad_tile(const GradTile<float>& t, int k, int columns);
+void run_grad_tile(const GradTile<double>& t, int k, int columns);
+
+}  // namespace ar::cpu::AR_ISA

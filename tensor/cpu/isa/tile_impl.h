@@ -1,0 +1,305 @@
+// The tiles themselves, for one element type. See tile.h.
+#pragma once
+#include "tensor/cpu/isa/simd.h"
+#include "tensor/cpu/isa/tile.h"
+
+namespace ar::cpu::AR_ISA {
+namespace {
+
+// p + I*s for I in 0..6 without a multiplication or a register per pixel.
+template <int I>
+[[gnu::always_inline]] inline const char* pixel_at(const char* p, std::ptrdiff_t s, std::ptrdiff_t s3,
+                                                   std::ptrdiff_t s5) {
+  if constexpr (I == 0)
+    return p;
+  else if constexpr (I == 1 || I == 2 || I == 4)
+    return p + I * s;
+  else if constexpr (I == 3 || I == 6)
+    return p + (I / 3) * s3;
+  else
+    return p + s5;
+}
+
+template <class T>
+[[gnu::always_inline]] inline Vec<T> activate(Vec<T> v, Activation a, Vec<T> slope) {
+  const Vec<T> zero = Vec<T>::zero();
+  switch (a) {
+    case Activation::none:
+      return v;
+    case Activation::relu:
+      return max(zero, v);
+    case Activation::relu6:
+      return min(Vec<T>::set1(6), max(zero, v));
+    case Activation::leaky_relu:
+      return select(v > zero, v, v * slope);
+  }
+  return v;
+}
+
+// The sums of P pixels x NV vectors in registers: everything of Finish, one step after another over all of them.
+template <class T, int P, int NV>
+[[gnu::always_inline]] inline void finish_registers(const Tile<T>& t, Vec<T> (&acc)[P][NV]) {
+  using V = Vec<T>;
+  constexpr int P1 = (P + 1) / 2, L = V::lanes;
+  const Finish<T>& f = *t.finish;
+  const int64_t ch = t.channel;
+  auto at = [&](auto* p1, auto* p2, std::ptrdiff_t step, int i) __attribute__((always_inline)) {
+    return i < P1 ? p1 + i * step : p2 + (i - P1) * step;
+  };
+  if (f.gate) {
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) {
+      const V sc = V::load(f.scale + ch + j * L), sh = V::load(f.shift + ch + j * L);
+      V s1 = V::load(f.sum + ch + j * L), s2 = V::load(f.sum_sq + ch + j * L);
+#pragma GCC unroll 16
+      for (int i = 0; i < P; ++i) {
+        const V x = V::load(at(t.x1, t.x2, t.x_step, i) + j * L);
+        if (f.gate_relu) acc[i][j] = select(fma(x, sc, sh) > V::zero(), acc[i][j], V::zero());
+        s1 += acc[i][j];
+        s2 = fma(acc[i][j], x, s2);
+        acc[i][j] *= sc;
+      }
+      s1.store(f.sum + ch + j * L);
+      s2.store(f.sum_sq + ch + j * L);
+    }
+  } else if (f.scale) {
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) {
+      const V sc = V::load(f.scale + ch + j * L), sh = V::load(f.shift + ch + j * L);
+#pragma GCC unroll 16
+      for (int i = 0; i < P; ++i) acc[i][j] = fma(acc[i][j], sc, sh);
+    }
+  }
+  if (f.accumulate) {
+#pragma GCC unroll 16
+    for (int i = 0; i < P; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < NV; ++j) acc[i][j] += V::load(at(t.c1, t.c2, t.c_step, i) + j * L);
+  }
+  if (f.activation != Activation::none) {
+    const V slope = V::set1(f.slope);
+#pragma GCC unroll 16
+    for (int i = 0; i < P; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < NV; ++j) acc[i][j] = activate(acc[i][j], f.activation, slope);
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < P; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) acc[i][j].store(at(t.c1, t.c2, t.c_step, i) + j * L);
+  if (f.sum && !f.gate) {
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) {
+      V s1 = V::load(f.sum + ch + j * L), s2 = V::load(f.sum_sq + ch + j * L);
+#pragma GCC unroll 16
+      for (int i = 0; i < P; ++i) s1 += acc[i][j], s2 = fma(acc[i][j], acc[i][j], s2);
+      s1.store(f.sum + ch + j * L);
+      s2.store(f.sum_sq + ch + j * L);
+    }
+  }
+}
+
+template <class T, int P, int NV, bool kFinish>
+void tile(const Tile<T>& t) {
+  using V = Vec<T>;
+  constexpr int P1 = (P + 1) / 2, P2 = P / 2, L = V::lanes;
+  V acc[P][NV];
+#pragma GCC unroll 16
+  for (int i = 0; i < P; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) acc[i][j] = V::zero();
+
+      // The result's lines are fetched for writing while the sums are formed, and the next tile's into L2: stores (and
+      // the loads of `accumulate`) that miss the caches would hold up the end of every tile.
+#pragma GCC unroll 16
+  for (int i = 0; i < P; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) {
+      const T* c = (i < P1 ? t.c1 + i * t.c_step : t.c2 + (i - P1) * t.c_step) + j * L;
+      __builtin_prefetch(c, 1, 3);
+      __builtin_prefetch(c + kTile * t.c_step, 0, 2);
+    }
+  if (t.x1) {
+#pragma GCC unroll 16
+    for (int i = 0; i < P; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < NV; ++j) {
+        const T* x = (i < P1 ? t.x1 + i * t.x_step : t.x2 + (i - P1) * t.x_step) + j * L;
+        __builtin_prefetch(x, 0, 3);
+        __builtin_prefetch(x + kTile * t.x_step, 0, 2);
+      }
+  }
+
+  const std::ptrdiff_t s = t.a_step;
+  std::ptrdiff_t s3 = 3 * s, s5 = 5 * s;
+  asm("" : "+r"(s3), "+r"(s5));  // keep them as index registers
+  const T* b = t.b;
+
+  auto step = [&](const char* p, const char* q) __attribute__((always_inline)) {
+    V bv[NV];
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) bv[j] = V::load(b + j * L);
+    auto row = [&]<int I>(V(&c)[NV], const char* base) __attribute__((always_inline)) {
+      const V a = V::set1(*reinterpret_cast<const T*>(pixel_at<I>(base, s, s3, s5)));
+#pragma GCC unroll 2
+      for (int j = 0; j < NV; ++j) c[j] = fma(a, bv[j], c[j]);
+    };
+    if constexpr (P1 > 0) row.template operator()<0>(acc[0], p);
+    if constexpr (P1 > 1) row.template operator()<1>(acc[1], p);
+    if constexpr (P1 > 2) row.template operator()<2>(acc[2], p);
+    if constexpr (P1 > 3) row.template operator()<3>(acc[3], p);
+    if constexpr (P1 > 4) row.template operator()<4>(acc[4], p);
+    if constexpr (P1 > 5) row.template operator()<5>(acc[5], p);
+    if constexpr (P1 > 6) row.template operator()<6>(acc[6], p);
+    if constexpr (P2 > 0) row.template operator()<0>(acc[P1 + 0], q);
+    if constexpr (P2 > 1) row.template operator()<1>(acc[P1 + 1], q);
+    if constexpr (P2 > 2) row.template operator()<2>(acc[P1 + 2], q);
+    if constexpr (P2 > 3) row.template operator()<3>(acc[P1 + 3], q);
+    if constexpr (P2 > 4) row.template operator()<4>(acc[P1 + 4], q);
+    if constexpr (P2 > 5) row.template operator()<5>(acc[P1 + 5], q);
+    if constexpr (P2 > 6) row.template operator()<6>(acc[P1 + 6], q);
+    b += kPanel<T>;
+  };
+
+  constexpr int64_t E = sizeof(T), line = 64 / E;
+  for (int64_t tap = 0; tap < t.n_taps; ++tap) {
+    const char* p = reinterpret_cast<const char*>(t.a1) + t.taps[tap];
+    const char* q = reinterpret_cast<const char*>(t.a2) + t.taps[tap];
+    int64_t k = 0;
+    for (; k + 4 <= t.k; k += 4) {
+      if (t.prefetch)
+        __builtin_prefetch(t.prefetch + ((k >> 2) & (kPrefetchRows<T> - 1)) * t.prefetch_step + (k & ~(line - 1)) * E,
+                           0, 2);
+      step(p, q);
+      step(p + E, q + E);
+      step(p + 2 * E, q + 2 * E);
+      step(p + 3 * E, q + 3 * E);
+      p += 4 * E, q += 4 * E;
+    }
+    for (; k < t.k; ++k) step(p, q), p += E, q += E;
+  }
+
+  if constexpr (kFinish) {
+    finish_registers<T, P, NV>(t, acc);
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < P; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < NV; ++j) acc[i][j].store(t.raw + i * kPanel<T> + j * L);
+  }
+}
+
+template <class T>
+void finish_memory(const Finish<T>& f, const Sums<T>& s) {
+  using V = Vec<T>;
+  const V slope = V::set1(f.slope);
+  for (int64_t j = 0; j < s.columns; j += V::lanes) {
+    const int n = s.columns - j < V::lanes ? int(s.columns - j) : V::lanes;
+    const int64_t ch = s.channel + j;
+    V sc = V::set1(1), sh = V::zero(), s1 = V::zero(), s2 = V::zero();
+    if (f.scale) sc = V::load(f.scale + ch, n), sh = V::load(f.shift + ch, n);
+    if (f.sum) s1 = V::load(f.sum + ch, n), s2 = V::load(f.sum_sq + ch, n);
+    for (int64_t i = 0; i < s.pixels; ++i) {
+      V v = V::load(s.sums + i * s.step + j, n);
+      T* c = s.c + i * s.c_step + j;
+      if (f.gate) {
+        const V x = V::load(s.x + i * s.x_step + j, n);
+        if (f.gate_relu) v = select(fma(x, sc, sh) > V::zero(), v, V::zero());
+        s1 += v;
+        s2 = fma(v, x, s2);
+        v *= sc;
+      } else if (f.scale) {
+        v = fma(v, sc, sh);
+      }
+      if (f.accumulate) v += V::load(c, n);
+      v = activate(v, f.activation, slope);
+      v.store(c, n);
+      if (f.sum && !f.gate) s1 += v, s2 = fma(v, v, s2);
+    }
+    if (f.sum) s1.store(f.sum + ch, n), s2.store(f.sum_sq + ch, n);
+  }
+}
+
+template <class T, int P, int NV>
+void grad_tile(const GradTile<T>& t) {
+  using V = Vec<T>;
+  constexpr int L = V::lanes;
+  V acc[P][NV];
+#pragma GCC unroll 16
+  for (int i = 0; i < P; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) acc[i][j] = V::zero();
+  const T* prefetch = t.prefetch;
+  const T* g = t.g;
+  for (int64_t n = 0; n < t.images; ++n)
+    for (int64_t r = 0; r < t.rows; ++r) {
+      const T* a = t.a + n * t.a_image + r * t.a_row;
+      for (int64_t w = 0; w < t.width; ++w, a += t.a_step, g += kPanel<T>, prefetch += t.prefetch_step) {
+        __builtin_prefetch(prefetch, 0, 2);
+        V gv[NV];
+#pragma GCC unroll 2
+        for (int j = 0; j < NV; ++j) gv[j] = V::load(g + j * L);
+#pragma GCC unroll 16
+        for (int i = 0; i < P; ++i) {
+          const V x = V::set1(a[i]);
+#pragma GCC unroll 2
+          for (int j = 0; j < NV; ++j) acc[i][j] = fma(x, gv[j], acc[i][j]);
+        }
+      }
+    }
+#pragma GCC unroll 16
+  for (int i = 0; i < P; ++i)
+#pragma GCC unroll 2
+    for (int j = 0; j < NV; ++j) {
+      T* d = t.d + i * kPanel<T> + j * L;
+      (V::load(d) + acc[i][j]).store(d);
+    }
+}
+
+template <class T>
+using TileFn = void (*)(const Tile<T>&);
+template <class T>
+using GradFn = void (*)(const GradTile<T>&);
+
+template <class T, int P>
+struct Tables {  // fills the entries of 1..P pixels
+  static constexpr void fill(TileFn<T> (&tiles)[2][kTile], GradFn<T> (&grads)[2][kTile]) {
+    tiles[0][P - 1] = tile<T, P, 1, false>;
+    tiles[1][P - 1] = tile<T, P, 2, false>;
+    grads[0][P - 1] = grad_tile<T, P, 1>;
+    grads[1][P - 1] = grad_tile<T, P, 2>;
+    if constexpr (P > 1) Tables<T, P - 1>::fill(tiles, grads);
+  }
+};
+template <class T>
+struct AllTables {
+  TileFn<T> tiles[2][kTile] = {};
+  GradFn<T> grads[2][kTile] = {};
+  constexpr AllTables() { Tables<T, kTile>::fill(tiles, grads); }
+};
+template <class T>
+constexpr AllTables<T> kTables;
+
+template <class T>
+[[gnu::always_inline]] inline void run_raw(const Tile<T>& t, int pixels, int columns) {
+  kTables<T>.tiles[columns > kLanes<T>][pixels - 1](t);
+}
+template <class T>
+[[gnu::always_inline]] inline void run(const Tile<T>& t, int pixels, int columns) {
+  if (pixels == kTile && columns == kPanel<T>) return tile<T, kTile, 2, true>(t);
+  alignas(64) T raw[kTile * kPanel<T>];
+  Tile<T> unfinished = t;
+  unfinished.raw = raw;
+  run_raw(unfinished, pixels, columns);
+  const int first = (pixels + 1) / 2;
+  finish_memory(*t.finish, {raw, kPanel<T>, t.c1, t.c_step, t.x1, t.x_step, first, t.channel, columns});
+  finish_memory(*t.finish, {raw + first * kPanel<T>, kPanel<T>, t.c2, t.c_step, t.x2, t.x_step, pixels - first,
+                            t.channel, columns});
+}
+template <class T>
+[[gnu::always_inline]] inline void run_grad(const GradTile<T>& t, int k, int columns) {
+  kTables<T>.grads[columns > kLanes<T>][k - 1](t);
+}
+
+}  // namespace
+}  // namespace ar::cpu::AR_ISA

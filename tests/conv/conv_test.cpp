@@ -1,0 +1,512 @@
+// The convolution kernels of every instruction set against the definition. All numbers are small multiples of powers of
+// two, so sums are exact in f32 too and one wrong or missing product shows.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <memory>
+#include <random>
+#include <sstream>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "tensor/parallel.h"
+#include "tests/conv/reference.h"
+#include "tests/kernels/kernel_test.h"
+
+namespace ar::testing {
+namespace {
+
+/// A case: x, w and y, and how wide the tensors around x and y are.
+struct Case {
+  Shape4 x, w, y;
+  ConvParams p;
+  int64_t x_extra = 0, y_extra = 0;  // more channels in memory than in the view
+  int64_t row_gap = 0;               // elements after each row
+  bool w_channels_last = false;
+};
+std::ostream& operator<<(std::ostream& out, const Shape4& s) {
+  return out << '[' << s.n << ',' << s.c << ',' << s.h << ',' << s.w << ']';
+}
+std::ostream& operator<<(std::ostream& out, const Case& c) {
+  return out << "x " << c.x << " w " << c.w << " y " << c.y << " stride " << c.p.stride_h << ',' << c.p.stride_w
+             << " pad " << c.p.pad_top << ',' << c.p.pad_left << " dilation " << c.p.dilation_h << ',' << c.p.dilation_w
+             << " groups " << c.p.groups << " extra " << c.x_extra << ',' << c.y_extra << " gap " << c.row_gap
+             << (c.w_channels_last ? " w channels last" : "");
+}
+
+/// The case of a kernel with the usual output size.
+Case usual(int64_t n, int64_t c, int64_t h, int64_t w, int64_t o, int64_t k, int64_t stride = 1, int64_t pad = 0,
+           int64_t dilation = 1, int64_t groups = 1) {
+  Case r;
+  r.x = {n, c, h, w};
+  r.w = {o, c / groups, k, k};
+  auto size = [&](int64_t in) {
+    const int64_t reach = in + 2 * pad - (k - 1) * dilation - 1;
+    return reach < 0 ? 0 : reach / stride + 1;
+  };
+  r.y = {n, o, size(h), size(w)};
+  r.p = {stride, stride, pad, pad, dilation, dilation, groups};
+  return r;
+}
+Case in_wider(Case c, int64_t x_extra, int64_t y_extra, int64_t row_gap) {
+  c.x_extra = x_extra, c.y_extra = y_extra, c.row_gap = row_gap;
+  return c;
+}
+
+/// A channels-last array of T in exactly as much memory as it needs, NaN where no element lies.
+template <class T>
+class Nhwc {
+ public:
+  Nhwc(Shape4 s, int64_t extra, int64_t row_gap) : shape_(s) {
+    const int64_t pixel = s.c + extra, row = s.w * pixel + row_gap, image = s.h * row + 3 * row_gap;
+    const int64_t used = s.size() == 0 ? 0 : (s.n - 1) * image + (s.h - 1) * row + (s.w - 1) * pixel + s.c;
+    data_.assign(std::size_t(used), std::numeric_limits<T>::quiet_NaN());
+    view_.data = data_.data();
+    view_.dtype = dtype_of<T>();
+    view_.rank = 4;
+    const int64_t shape[] = {s.n, s.c, s.h, s.w}, strides[] = {image, 1, row, pixel};
+    std::copy(shape, shape + 4, view_.shape);
+    std::copy(strides, strides + 4, view_.strides);
+  }
+  Nhwc(const Values& values, int64_t extra, int64_t row_gap) : Nhwc(values.shape, extra, row_gap) { set(values); }
+  Nhwc(const Nhwc&) = delete;
+  Nhwc& operator=(const Nhwc&) = delete;
+
+  const View& view() const { return view_; }
+  void set(const Values& values) {
+    each([&](int64_t i, T& t) { t = T(values.v[std::size_t(i)]); });
+  }
+  Values values() {
+    Values r(shape_);
+    each([&](int64_t i, T& t) { r.v[std::size_t(i)] = double(t); });
+    return r;
+  }
+  /// Is what lies between the elements still NaN?
+  bool surroundings_intact() {
+    std::vector<T> copy = data_;
+    each([&](int64_t, T& t) { t = std::numeric_limits<T>::quiet_NaN(); });
+    bool intact = true;
+    for (T t : data_) intact &= std::isnan(t);
+    data_.swap(copy);
+    std::copy(copy.begin(), copy.end(), copy.begin());
+    view_.data = data_.data();
+    return intact;
+  }
+
+ private:
+  template <class F>
+  void each(F f) {
+    T* base = data_.data();
+    for (int64_t n = 0; n < shape_.n; ++n)
+      for (int64_t c = 0; c < shape_.c; ++c)
+        for (int64_t h = 0; h < shape_.h; ++h)
+          for (int64_t w = 0; w < shape_.w; ++w)
+            f(shape_.at(n, c, h, w), base[n * view_.strides[0] + c + h * view_.strides[2] + w * view_.strides[3]]);
+  }
+  Shape4 shape_;
+  std::vector<T> data_;
+  View view_;
+};
+
+/// Weights in row-major or channels-last order.
+template <class T>
+class Weights {
+ public:
+  Weights(const Values& values, bool channels_last) : shape_(values.shape), data_(values.v.begin(), values.v.end()) {
+    const Shape4& s = shape_;
+    view_.dtype = dtype_of<T>();
+    view_.rank = 4;
+    const int64_t shape[] = {s.n, s.c, s.h, s.w};
+    const int64_t row_major[] = {s.c * s.h * s.w, s.h * s.w, s.w, 1}, last[] = {s.c * s.h * s.w, 1, s.w * s.c, s.c};
+    std::copy(shape, shape + 4, view_.shape);
+    std::copy(channels_last ? last : row_major, (channels_last ? last : row_major) + 4, view_.strides);
+    view_.data = data_.data();
+    each([&](int64_t i, T& t) { t = T(values.v[std::size_t(i)]); });
+  }
+  Weights(const Weights&) = delete;
+  Weights& operator=(const Weights&) = delete;
+  const View& view() const { return view_; }
+  Values values() {
+    Values r(shape_);
+    each([&](int64_t i, T& t) { r.v[std::size_t(i)] = double(t); });
+    return r;
+  }
+
+ private:
+  template <class F>
+  void each(F f) {
+    for (int64_t o = 0; o < shape_.n; ++o)
+      for (int64_t c = 0; c < shape_.c; ++c)
+        for (int64_t h = 0; h < shape_.h; ++h)
+          for (int64_t w = 0; w < shape_.w; ++w)
+            f(shape_.at(o, c, h, w), data_[std::size_t(o * view_.strides[0] + c * view_.strides[1] +
+                                                       h * view_.strides[2] + w * view_.strides[3])]);
+  }
+  Shape4 shape_;
+  std::vector<T> data_;
+  View view_;
+};
+
+/// Multiples of 1/8 in [-1, 1], seldom 0.
+Values numbers(Shape4 s, unsigned seed) {
+  Values r(s);
+  std::mt19937 gen(seed);
+  for (double& v : r.v) v = double(int(gen() % 17) - 8) / 8;
+  return r;
+}
+template <class T>
+std::vector<T> channel_numbers(int64_t n, unsigned seed) {
+  std::vector<T> r(static_cast<std::size_t>(n));
+  std::mt19937 gen(seed);
+  for (T& v : r) v = T(int(gen() % 9) - 4) / 4;
+  return r;
+}
+
+::testing::AssertionResult same(const Values& got, const Values& want, double tolerance = 0) {
+  for (int64_t i = 0; i < want.shape.size(); ++i) {
+    const double g = got.v[std::size_t(i)], w = want.v[std::size_t(i)];
+    if (!(std::abs(g - w) <= tolerance * (1 + std::abs(w)))) {
+      const int64_t x = i % want.shape.w, y = i / want.shape.w % want.shape.h;
+      const int64_t c = i / (want.shape.w * want.shape.h) % want.shape.c;
+      return ::testing::AssertionFailure()
+             << "at channel " << c << ", row " << y << ", column " << x << " of image "
+             << i / (want.shape.w * want.shape.h * want.shape.c) << ": " << g << ", expected " << w;
+    }
+  }
+  return ::testing::AssertionSuccess();
+}
+
+template <class T>
+struct Entries {  // one element type's column of the table
+  const Kernels& k;
+  auto size() const { return k.conv2d_packed_size[dtype_of<T>()]; }
+  auto pack() const { return k.conv2d_pack[dtype_of<T>()]; }
+  auto forward() const { return k.conv2d[dtype_of<T>()]; }
+  auto data() const { return k.conv2d_backward_data[dtype_of<T>()]; }
+  auto weight() const { return k.conv2d_backward_weight[dtype_of<T>()]; }
+
+  std::vector<T> packed(ConvPack mode, const ConvParams& p, const View& w) const {
+    std::vector<T> r(std::size_t(size()(mode, p, w)), std::numeric_limits<T>::quiet_NaN());
+    pack()(mode, p, w, r.data());
+    for (T v : r) EXPECT_FALSE(std::isnan(v)) << "packed weights were not all written";
+    return r;
+  }
+};
+
+constexpr double kStatistics = 1e-5;  // f32 within a band
+
+template <class T>
+void check_forward(const Entries<T>& k, const Case& c, unsigned seed) {
+  const Values x = numbers(c.x, seed), w = numbers(c.w, seed + 1);
+  const Nhwc<T> xs(x, c.x_extra, c.row_gap);
+  const Weights<T> ws(w, c.w_channels_last);
+  const std::vector<T> packed = k.packed(ConvPack::forward, c.p, ws.view());
+  {
+    Nhwc<T> y(c.y, c.y_extra, c.row_gap);
+    k.forward()(c.p, xs.view(), ws.view(), packed.data(), y.view(), {}, {});
+    EXPECT_TRUE(same(y.values(), reference_forward(c.p, x, w, c.y))) << "plain";
+    EXPECT_TRUE(y.surroundings_intact()) << "plain";
+  }
+  // With everything: a reader, scale, shift, accumulation, activation, statistics.
+  const std::vector<T> rs = channel_numbers<T>(c.x.c, seed + 2), rh = channel_numbers<T>(c.x.c, seed + 3);
+  const std::vector<T> es = channel_numbers<T>(c.y.c, seed + 4), eh = channel_numbers<T>(c.y.c, seed + 5);
+  const bool relu = seed % 2, scale = seed % 3, accumulate = seed % 5 > 1;
+  Values read = x;
+  for (int64_t i = 0; i < c.x.size(); ++i) {
+    const int64_t ch = i / (c.x.h * c.x.w) % c.x.c;
+    double& v = read.v[std::size_t(i)];
+    v = v * double(rs[std::size_t(ch)]) + double(rh[std::size_t(ch)]);
+    if (relu) v = std::max(v, 0.0);
+  }
+  const Values before = numbers(c.y, seed + 6);
+  ConvEpilogue e;
+  if (scale) e.scale = es.data();
+  e.shift = eh.data();
+  e.accumulate = accumulate;
+  e.activation = Activation(seed % 4);
+  e.slope = 0.25;
+  Values want = reference_forward(c.p, read, w, c.y);
+  std::vector<double> sum(std::size_t(c.y.c), 1.0), sum_sq(std::size_t(c.y.c), 2.0), size(std::size_t(c.y.c), 0.0);
+  for (int64_t i = 0; i < c.y.size(); ++i) {
+    const auto ch = std::size_t(i / (c.y.h * c.y.w) % c.y.c);
+    double& v = want.v[std::size_t(i)];
+    v = v * (scale ? double(es[ch]) : 1) + double(eh[ch]);
+    if (accumulate) v += before.v[std::size_t(i)];
+    if (e.activation != Activation::none && v < 0) v = e.activation == Activation::leaky_relu ? v * 0.25 : 0;
+    if (e.activation == Activation::relu6) v = std::min(v, 6.0);
+    sum[ch] += v, sum_sq[ch] += v * v, size[ch] += std::abs(v);
+  }
+  std::vector<T> first;
+  for (int threads : {1, 2, 3, 2}) {
+    set_num_threads(threads);
+    Nhwc<T> y(before, c.y_extra, c.row_gap);
+    std::vector<double> s(std::size_t(c.y.c), 1.0), q(std::size_t(c.y.c), 2.0);
+    e.sum = s.data(), e.sum_sq = q.data();
+    k.forward()(c.p, xs.view(), ws.view(), packed.data(), y.view(), {rs.data(), rh.data(), relu}, e);
+    EXPECT_TRUE(same(y.values(), want)) << "fused, " << threads << " threads";
+    EXPECT_TRUE(y.surroundings_intact()) << "fused";
+    for (std::size_t i = 0; i < s.size(); ++i) {
+      EXPECT_NEAR(s[i], sum[i], kStatistics * (1 + size[i])) << "sum of channel " << i;
+      EXPECT_NEAR(q[i], sum_sq[i], kStatistics * (1 + sum_sq[i])) << "sum of squares of channel " << i;
+    }
+  }
+  set_num_threads(2);
+}
+
+template <class T>
+void check_backward_data(const Entries<T>& k, const Case& c, unsigned seed) {
+  const Values gy = numbers(c.y, seed), w = numbers(c.w, seed + 1);
+  const Nhwc<T> gys(gy, c.y_extra, c.row_gap);
+  const Weights<T> ws(w, c.w_channels_last);
+  const std::vector<T> packed = k.packed(ConvPack::backward_data, c.p, ws.view());
+  const Values plain = reference_backward_data(c.p, gy, w, c.x);
+  {
+    Nhwc<T> gx(c.x, c.x_extra, c.row_gap);
+    k.data()(c.p, gys.view(), ws.view(), packed.data(), gx.view(), false, {});
+    EXPECT_TRUE(same(gx.values(), plain)) << "plain";
+    EXPECT_TRUE(gx.surroundings_intact()) << "plain";
+  }
+  const Values x = numbers(c.x, seed + 2), before = numbers(c.x, seed + 3);
+  const Nhwc<T> xs(x, c.x_extra + 2, 2 * c.row_gap);
+  const std::vector<T> scale = channel_numbers<T>(c.x.c, seed + 4), shift = channel_numbers<T>(c.x.c, seed + 5);
+  const bool relu = seed % 3, accumulate = seed % 2;
+  Values want = before;
+  std::vector<double> sum_d(std::size_t(c.x.c), 1.0), sum_dx(std::size_t(c.x.c), 2.0), size(std::size_t(c.x.c), 0.0);
+  for (int64_t i = 0; i < c.x.size(); ++i) {
+    const auto ch = std::size_t(i / (c.x.h * c.x.w) % c.x.c), at = std::size_t(i);
+    const double d = relu && x.v[at] * double(scale[ch]) + double(shift[ch]) <= 0 ? 0 : plain.v[at];
+    want.v[at] = d * double(scale[ch]) + (accumulate ? before.v[at] : 0);
+    sum_d[ch] += d, sum_dx[ch] += d * x.v[at], size[ch] += std::abs(d);
+  }
+  for (int threads : {1, 2, 3}) {
+    set_num_threads(threads);
+    Nhwc<T> gx(before, c.x_extra, c.row_gap);
+    std::vector<double> d(std::size_t(c.x.c), 1.0), dx(std::size_t(c.x.c), 2.0);
+    ConvGate gate;
+    gate.x = xs.view();
+    gate.scale = scale.data(), gate.shift = shift.data(), gate.relu = relu;
+    gate.sum_d = d.data(), gate.sum_dx = dx.data();
+    if (c.x.size() > 0) {
+      k.data()(c.p, gys.view(), ws.view(), packed.data(), gx.view(), accumulate, gate);
+      EXPECT_TRUE(same(gx.values(), want)) << "gated, " << threads << " threads";
+      EXPECT_TRUE(gx.surroundings_intact()) << "gated";
+      for (std::size_t i = 0; i < d.size(); ++i) {
+        EXPECT_NEAR(d[i], sum_d[i], kStatistics * (1 + size[i])) << "sum_d of channel " << i;
+        EXPECT_NEAR(dx[i], sum_dx[i], kStatistics * (1 + size[i])) << "sum_dx of channel " << i;
+      }
+    }
+  }
+  set_num_threads(2);
+}
+
+template <class T>
+void check_backward_weight(const Entries<T>& k, const Case& c, unsigned seed) {
+  const Values x = numbers(c.x, seed), gy = numbers(c.y, seed + 1);
+  const Nhwc<T> xs(x, c.x_extra, c.row_gap), gys(gy, c.y_extra, c.row_gap);
+  const std::vector<T> scale = channel_numbers<T>(c.x.c, seed + 2), shift = channel_numbers<T>(c.x.c, seed + 3);
+  for (bool reader : {false, true})
+    for (bool accumulate : {false, true}) {
+      Values read = x, before = numbers(c.w, seed + 4);
+      if (reader)
+        for (int64_t i = 0; i < c.x.size(); ++i) {
+          const auto ch = std::size_t(i / (c.x.h * c.x.w) % c.x.c);
+          read.v[std::size_t(i)] = std::max(0.0, read.v[std::size_t(i)] * double(scale[ch]) + double(shift[ch]));
+        }
+      Values want = reference_backward_weight(c.p, read, gy, c.w);
+      for (std::size_t i = 0; i < want.v.size(); ++i) {
+        if (accumulate) want.v[i] += before.v[i];
+        if (!accumulate) before.v[i] = std::numeric_limits<double>::quiet_NaN();
+      }
+      for (int threads : {1, 2, 3}) {
+        set_num_threads(threads);
+        Weights<T> gw(before, c.w_channels_last);
+        ConvReader r;
+        if (reader) r = {scale.data(), shift.data(), true};
+        k.weight()(c.p, xs.view(), gys.view(), gw.view(), accumulate, r);
+        EXPECT_TRUE(same(gw.values(), want))
+            << "reader " << reader << " accumulate " << accumulate << ", " << threads << " threads";
+      }
+    }
+  set_num_threads(2);
+}
+
+std::vector<Case> cases() {
+  std::vector<Case> all = {
+      // 1x1: tails of pixels and channels, runs that break at rows and images, strides
+      usual(1, 1, 1, 1, 1, 1),
+      usual(2, 3, 5, 7, 5, 1),
+      usual(1, 48, 14, 14, 64, 1),
+      in_wider(usual(2, 48, 7, 7, 33, 1), 5, 31, 0),
+      in_wider(usual(3, 17, 5, 3, 70, 1), 1, 2, 7),
+      usual(2, 40, 9, 9, 32, 1, 2),
+      in_wider(usual(2, 33, 15, 14, 64, 1, 2), 3, 0, 4),
+      usual(1, 64, 29, 28, 32, 1),
+      usual(1, 260, 6, 5, 16, 1),
+      usual(1, 19, 1, 1, 200, 1),
+      usual(2, 6, 4, 4, 6, 1, 1, 1),  // a padded 1x1
+      // 3x3
+      usual(1, 3, 5, 5, 4, 3, 1, 1),
+      usual(2, 32, 7, 7, 32, 3, 1, 1),
+      in_wider(usual(2, 48, 14, 14, 32, 3, 1, 1), 16, 48, 0),
+      in_wider(usual(1, 20, 20, 20, 40, 3, 1, 1), 1, 1, 3),
+      usual(3, 16, 1, 1, 16, 3, 1, 1),
+      usual(3, 16, 2, 2, 48, 3, 1, 1),
+      usual(3, 17, 3, 4, 5, 3, 1, 1),
+      usual(1, 8, 16, 33, 65, 3, 1, 0),
+      usual(2, 32, 14, 14, 64, 3, 2, 1),
+      usual(1, 31, 15, 13, 33, 3, 2, 1),
+      usual(1, 12, 12, 12, 12, 3, 3, 2),
+      usual(1, 16, 13, 13, 16, 3, 1, 2, 2),
+      usual(1, 16, 15, 15, 16, 3, 2, 2, 2),
+      usual(1, 16, 15, 15, 16, 3, 2, 3, 3),
+      usual(1, 4, 9, 9, 4, 3, 4, 6, 6),
+      usual(1, 256, 4, 4, 40, 3, 1, 1),  // rows of 1 KB
+      // large kernels, few channels: the stems
+      usual(2, 3, 31, 29, 64, 7, 2, 3),
+      usual(1, 3, 35, 35, 24, 11, 4, 2),
+      usual(1, 1, 20, 20, 6, 5, 1, 2),
+      usual(1, 2, 9, 8, 3, 9, 1, 4),
+      // padding wider than the image, nothing but padding, kernels wider than the image
+      usual(1, 5, 2, 2, 7, 3, 1, 5),
+      usual(1, 4, 3, 3, 4, 2, 3, 4),
+      usual(1, 3, 2, 2, 2, 7, 1, 3),
+      // groups and depthwise
+      usual(2, 32, 7, 7, 64, 3, 1, 1, 1, 2),
+      usual(1, 12, 9, 9, 18, 3, 2, 1, 1, 3),
+      in_wider(usual(2, 32, 9, 9, 32, 3, 1, 1, 1, 32), 4, 2, 3),
+      usual(2, 19, 8, 8, 19, 3, 2, 1, 1, 19),
+      usual(1, 7, 8, 8, 21, 3, 1, 1, 1, 7),
+      usual(1, 6, 9, 10, 12, 5, 2, 3, 2, 6),
+      // nothing at all
+      usual(0, 4, 5, 5, 4, 3, 1, 1),
+      usual(2, 0, 5, 5, 4, 3, 1, 1),
+      usual(2, 4, 5, 5, 0, 3, 1, 1),
+      usual(2, 4, 0, 5, 4, 3, 1, 1),
+      usual(2, 4, 2, 2, 4, 3, 1, 0),
+  };
+  // asymmetric in everything
+  Case a;
+  a.x = {2, 10, 11, 17}, a.w = {20, 10, 2, 5}, a.y = {2, 20, 6, 7};
+  a.p = {2, 3, 1, 4, 3, 1, 1};
+  a.x_extra = 2, a.y_extra = 3, a.row_gap = 5;
+  all.push_back(a);
+  for (std::size_t i = 0; i < all.size(); ++i) all[i].w_channels_last = i % 2;
+  return all;
+}
+
+/// Small shapes of all kinds.
+Case random_case(unsigned seed) {
+  std::mt19937 gen(seed);
+  auto upto = [&](int64_t lo, int64_t hi) { return lo + int64_t(gen() % unsigned(hi - lo + 1)); };
+  Case c;
+  const int64_t groups = upto(0, 3) ? 1 : upto(1, 4);
+  const int64_t in = upto(1, gen() % 2 ? 40 : 5), out = upto(1, gen() % 2 ? 70 : 9);
+  c.w = {out * groups, in, upto(1, 4), upto(1, 4)};
+  c.x = {upto(1, 3), in * groups, upto(1, 17), upto(1, 17)};
+  c.p = {upto(1, 3), upto(1, 3), upto(0, 3), upto(0, 3), upto(1, 3), upto(1, 3), groups};
+  c.y = {c.x.n, out * groups, upto(1, 9), upto(1, 17)};  // bottom and right padding are what they turn out to be
+  c.x_extra = upto(0, 2), c.y_extra = upto(0, 2), c.row_gap = upto(0, 1) * 3;
+  c.w_channels_last = gen() % 2;
+  return c;
+}
+
+class Conv : public KernelTest {
+ protected:
+  template <class F>
+  void each(F f) {
+    const Kernels* table = cpu_kernels_named(GetParam().c_str());
+    unsigned seed = 0;
+    for (const Case& c : cases()) run(*table, c, ++seed, f);
+#if defined(AR_SANITIZE)
+    const unsigned count = 20;
+#else
+    const unsigned count = 80;
+#endif
+    for (unsigned i = 0; i < count; ++i) run(*table, random_case(1000 + i), 1000 + i, f);
+  }
+  template <class F>
+  void run(const Kernels& table, const Case& c, unsigned seed, F f) {
+    std::ostringstream text;
+    text << c;
+    {
+      SCOPED_TRACE("float32 " + text.str());
+      f(Entries<float>{table}, c, seed);
+    }
+    {
+      SCOPED_TRACE("float64 " + text.str());
+      f(Entries<double>{table}, c, seed);
+    }
+  }
+};
+AR_KERNEL_TESTS(Conv);
+
+TEST_P(Conv, Forward) {
+  each([](const auto& k, const Case& c, unsigned seed) { check_forward(k, c, seed); });
+}
+TEST_P(Conv, BackwardData) {
+  each([](const auto& k, const Case& c, unsigned seed) { check_backward_data(k, c, seed); });
+}
+TEST_P(Conv, BackwardWeight) {
+  each([](const auto& k, const Case& c, unsigned seed) { check_backward_weight(k, c, seed); });
+}
+
+TEST_P(Conv, OutputsDoNotDependOnThreads) {  // bit for bit, on numbers that round
+  const Kernels* table = cpu_kernels_named(GetParam().c_str());
+  const Entries<float> k{*table};
+  for (const Case& c :
+       {usual(2, 48, 14, 14, 40, 3, 1, 1), usual(3, 70, 9, 9, 64, 1), usual(2, 3, 20, 20, 32, 7, 2, 3)}) {
+    Values x(c.x), w(c.w), gy(c.y);
+    std::mt19937 gen(5);
+    std::normal_distribution<double> d;
+    for (Values* v : {&x, &w, &gy})
+      for (double& e : v->v) e = d(gen);
+    const Nhwc<float> xs(x, 0, 0), gys(gy, 0, 0);
+    const Weights<float> ws(w, true);
+    const auto packed = k.packed(ConvPack::forward, c.p, ws.view()),
+               back = k.packed(ConvPack::backward_data, c.p, ws.view());
+    std::vector<std::vector<double>> first;
+    for (int threads : {1, 2, 3, 3}) {
+      set_num_threads(threads);
+      Nhwc<float> y(c.y, 0, 0), gx(c.x, 0, 0);
+      Weights<float> gw(w, true);
+      k.forward()(c.p, xs.view(), ws.view(), packed.data(), y.view(), {}, {});
+      k.data()(c.p, gys.view(), ws.view(), back.data(), gx.view(), false, {});
+      k.weight()(c.p, xs.view(), gys.view(), gw.view(), false, {});
+      const std::vector<std::vector<double>> now{y.values().v, gx.values().v, gw.values().v};
+      if (first.empty()) first = now;
+      EXPECT_EQ(now[0], first[0]) << threads << " threads, forward";
+      EXPECT_EQ(now[1], first[1]) << threads << " threads, data gradient";
+      if (c.x.c > 3) {
+        EXPECT_EQ(now[2], first[2]) << threads << " threads, weight gradient";
+      }
+    }
+  }
+}
+
+TEST_P(Conv, NaNPasses) {
+  const Entries<float> k{*cpu_kernels_named(GetParam().c_str())};
+  const Case c = usual(1, 20, 6, 6, 40, 3, 1, 1);
+  Values x = numbers(c.x, 1);
+  x(0, 7, 2, 3) = std::numeric_limits<double>::quiet_NaN();
+  const Nhwc<float> xs(x, 0, 0);
+  const Weights<float> ws(numbers(c.w, 2), false);
+  const auto packed = k.packed(ConvPack::forward, c.p, ws.view());
+  const std::vector<float> ones(20, 1.0f), zeros(20, 0.0f);
+  for (Activation a : {Activation::none, Activation::relu, Activation::relu6, Activation::leaky_relu}) {
+    Nhwc<float> y(c.y, 0, 0);
+    ConvEpilogue e;
+    e.activation = a;
+    k.forward()(c.p, xs.view(), ws.view(), packed.data(), y.view(), {ones.data(), zeros.data(), true}, e);
+    const Values v = y.values();
+    for (int64_t o = 0; o < 40; ++o)
+      for (int64_t h = 0; h < 6; ++h)
+        for (int64_t w = 0; w < 6; ++w)
+          EXPECT_EQ(std::isnan(v(0, o, h, w)), std::abs(h - 2) <= 1 && std::abs(w - 3) <= 1);
+  }
+}
+
+}  // namespace
+}  // namespace ar::testing
