@@ -165,20 +165,6 @@ void copy_converting(const View& x, const View& y) {
   });
 }
 
-void copy(const View& x, const View& y) {
-  if (x.dtype != y.dtype) return copy_converting(x, y);
-  switch (size_of(x.dtype)) {
-    case 1:
-      return copy_same<uint8_t>(x, y);
-    case 2:
-      return copy_same<uint16_t>(x, y);
-    case 4:
-      return copy_same<uint32_t>(x, y);
-    default:
-      return copy_same<uint64_t>(x, y);
-  }
-}
-
 // ---- fill ----
 
 void fill(const View& y, double value) {
@@ -196,6 +182,20 @@ void fill(const View& y, double value) {
 }
 
 }  // namespace
+
+void copy(const View& x, const View& y) {
+  if (x.dtype != y.dtype) return copy_converting(x, y);
+  switch (size_of(x.dtype)) {
+    case 1:
+      return copy_same<uint8_t>(x, y);
+    case 2:
+      return copy_same<uint16_t>(x, y);
+    case 4:
+      return copy_same<uint32_t>(x, y);
+    default:
+      return copy_same<uint64_t>(x, y);
+  }
+}
 
 void add_copy(Kernels& k) {
   k.copy = &copy;

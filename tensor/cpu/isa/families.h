@@ -16,6 +16,15 @@ void add_reduce(Kernels&);
 void add_conv(Kernels&);
 void add_conv_weight(Kernels&);
 void add_gemm(Kernels&);
+void add_channels(Kernels&);
+void add_pool(Kernels&);
+void add_softmax(Kernels&);
+void add_lstm(Kernels&);
+void add_optim(Kernels&);
+void add_lrn(Kernels&);
+
+/// The table's copy, for kernels that bring views into another order first.
+void copy(const View& x, const View& y);
 
 /// The finished table of this instruction set.
 const Kernels& kernels();

@@ -17,6 +17,12 @@ const Kernels& kernels() {
     add_conv(k);
     add_conv_weight(k);
     add_gemm(k);
+    add_channels(k);
+    add_pool(k);
+    add_softmax(k);
+    add_lstm(k);
+    add_optim(k);
+    add_lrn(k);
     return k;
   }();
   return table;

@@ -1,0 +1,263 @@
+// Pooling: maximum, average and adaptive average, and their gradients. A register holds channels of one pixel.
+#include "tensor/cpu/isa/channels_last.h"
+
+namespace ar::cpu::AR_ISA {
+namespace {
+
+constexpr int64_t kGrain = 16384;   // elements read
+constexpr int64_t kChannels = 256;  // channels of a work item
+
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+struct Range {
+  int64_t begin, end;
+  int64_t length() const { return end - begin; }
+};
+
+/// A pixel of a view and some of its channels.
+struct Item {
+  int64_t n, h, w;
+  Range channels;
+};
+
+/// f(item) for all pixels of v and blocks of channels; `cost` is about how many elements one result reads.
+template <class F>
+void each_pixel(const View& v, int64_t cost, F&& f) {
+  const int64_t channels = v.shape[1], height = v.shape[2], width = v.shape[3];
+  const int64_t blocks = (channels + kChannels - 1) / kChannels;
+  const int64_t grain = kGrain / (larger(cost, 1) * smaller(larger(channels, 1), kChannels)) + 1;
+  parallel_for(v.shape[0] * height * width * blocks, grain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t c = i % blocks * kChannels, p = i / blocks;
+      f(Item{p / width / height, p / width % height, p % width, {c, smaller(c + kChannels, channels)}});
+    }
+  });
+}
+
+template <class T>
+T* pixel(const View& v, int64_t n, int64_t h, int64_t w) {
+  return v.as<T>() + n * v.strides[0] + h * v.strides[2] + w * v.strides[3];
+}
+template <class T>
+T* pixel(const View& v, const Item& i) {
+  return pixel<T>(v, i.n, i.h, i.w) + i.channels.begin;
+}
+
+// ---- maximum ----
+
+/// The taps of a window that lie inside: positions first, first + step, ..., count of them.
+struct Taps {
+  int64_t first, count;
+};
+Taps taps_of(int64_t out, int64_t kernel, int64_t stride, int64_t pad, int64_t dilation, int64_t size) {
+  const int64_t start = out * stride - pad;
+  const int64_t skip = start < 0 ? (-start + dilation - 1) / dilation : 0;
+  const int64_t fit = start < size ? (size - start + dilation - 1) / dilation : 0;
+  return {start + skip * dilation, larger(smaller(kernel, fit) - skip, 0)};
+}
+
+/// Positions are counted from the window's first pixel and kept in T: exact while a window spans less than 2^24
+/// pixels of its plane.
+template <class T>
+void max_pool2d(const PoolParams& p, const View& x, const View& y, const View& indices) {
+  ChannelsLast<3> v({&x, &y, &indices}, {1, 6});
+  const View &in = v.view[0], &out = v.view[1], &where = v.view[2];
+  const int64_t width = x.shape[3];
+  each_pixel(out, p.kernel_h * p.kernel_w, [&](const Item& o) {
+    const Taps rows = taps_of(o.h, p.kernel_h, p.stride_h, p.pad_h, p.dilation_h, x.shape[2]);
+    const Taps columns = taps_of(o.w, p.kernel_w, p.stride_w, p.pad_w, p.dilation_w, width);
+    const T* const window = pixel<T>(in, o.n, rows.first, columns.first) + o.channels.begin;
+    const int64_t down = p.dilation_h * in.strides[2], right = p.dilation_w * in.strides[3];
+    T* const to = pixel<T>(out, o);
+    int32_t* const index = where.data ? pixel<int32_t>(where, o) : nullptr;
+    const int32_t first = int32_t(rows.first * width + columns.first);
+    each_vector<T>(o.channels.length(), [&](int64_t j, auto io) {
+      Vec<T> best = Vec<T>::set1(-T(__builtin_inf())), position = Vec<T>::zero();
+      for (int64_t r = 0; r < rows.count; ++r)
+        for (int64_t c = 0; c < columns.count; ++c) {
+          const Vec<T> value = io.load(window + r * down + c * right + j);
+          const Mask<T> take = (value > best) | (value != value);
+          best = select(take, value, best);
+          position = select(take, Vec<T>::set1(T(r * p.dilation_h * width + c * p.dilation_w)), position);
+        }
+      io.store(best, to + j);
+      if (!index) return;
+      T offsets[Vec<T>::lanes];
+      position.store(offsets);
+      const int64_t n = smaller(Vec<T>::lanes, o.channels.length() - j);
+      for (int64_t i = 0; i < n; ++i) index[j + i] = first + int32_t(offsets[i]);
+    });
+  });
+  v.finish();
+}
+
+/// Sets all elements to zero.
+template <class T>
+void clear(const View& v) {
+  const Strided<1> s = make_strided<1>({&v});
+  parallel_walk(s, kGrain, [&](char* const(&p)[1], int64_t n, int64_t) {
+    for (int64_t i = 0; i < n; ++i) *reinterpret_cast<T*>(p[0] + i * s.row_stride(0)) = T(0);
+  });
+}
+
+template <class T>
+void max_pool2d_backward(const View& gy, const View& indices, const View& gx) {
+  ChannelsLast<3> v({&gy, &indices, &gx}, {3, 4});
+  const View &from = v.view[0], &where = v.view[1], &to = v.view[2];
+  clear<T>(to);
+  const int64_t channels = gy.shape[1], width = gx.shape[3], down = to.strides[2], right = to.strides[3];
+  const bool regular = down == width * right;  // then an index is a number of steps
+  // Windows overlap: a thread takes whole planes of a few channels.
+  constexpr int64_t block = 16;
+  const int64_t blocks = (channels + block - 1) / block, plane = gy.shape[2] * gy.shape[3];
+  parallel_for(gy.shape[0] * blocks, kGrain / (larger(plane, 1) * block) + 1, [&](int64_t begin, int64_t end) {
+    // Neighbouring blocks of one image together, pixel by pixel.
+    while (begin < end) {
+      const int64_t n = begin / blocks, stop = smaller(end, (n + 1) * blocks);
+      const int64_t c0 = begin % blocks * block, c1 = smaller(channels, (stop - n * blocks) * block);
+      begin = stop;
+      T* const image = pixel<T>(to, n, 0, 0);
+      for (int64_t h = 0; h < gy.shape[2]; ++h)
+        for (int64_t w = 0; w < gy.shape[3]; ++w) {
+          const T* const g = pixel<T>(from, n, h, w);
+          const int32_t* const index = pixel<int32_t>(where, n, h, w);
+          if (regular)
+            for (int64_t c = c0; c < c1; ++c) image[index[c] * right + c] += g[c];
+          else
+            for (int64_t c = c0; c < c1; ++c) image[index[c] / width * down + index[c] % width * right + c] += g[c];
+        }
+    }
+  });
+  v.finish();
+}
+
+// ---- averages ----
+
+/// y (of n channels) = factor * sum over a window of pixels at x.
+template <class T>
+void mean_window(const T* x, int64_t rows, int64_t down, int64_t columns, int64_t right, T factor, T* y, int64_t n) {
+  const Vec<T> f = Vec<T>::set1(factor);
+  each_vector<T>(n, [=](int64_t j, auto io) {
+    Vec<T> sum = Vec<T>::zero();
+    for (int64_t r = 0; r < rows; ++r) {
+      Vec<T> row = Vec<T>::zero();
+      for (int64_t c = 0; c < columns; ++c) row += io.load(x + r * down + c * right + j);
+      sum += row;
+    }
+    io.store(sum * f, y + j);
+  });
+}
+
+/// One side of an average pooling window: the pixels it covers, and its length as the divisor counts it.
+struct Side {
+  Range inside;
+  int64_t counted;
+};
+Side side_of(int64_t out, int64_t kernel, int64_t stride, int64_t pad, int64_t size, bool count_pad) {
+  const int64_t start = out * stride - pad, end = smaller(start + kernel, size + pad);
+  const Range inside{larger(start, 0), larger(smaller(end, size), larger(start, 0))};
+  return {inside, count_pad ? end - start : inside.length()};
+}
+/// Which windows cover pixel i.
+Range windows_over(int64_t i, int64_t kernel, int64_t stride, int64_t pad, int64_t windows) {
+  const int64_t first = i + pad - kernel + 1;
+  return {first > 0 ? (first + stride - 1) / stride : 0, smaller((i + pad) / stride + 1, windows)};
+}
+
+template <class T>
+void avg_pool2d(const PoolParams& p, const View& x, const View& y) {
+  ChannelsLast<2> v({&x, &y}, {1, 2});
+  const View &in = v.view[0], &out = v.view[1];
+  each_pixel(out, p.kernel_h * p.kernel_w, [&](const Item& o) {
+    const Side h = side_of(o.h, p.kernel_h, p.stride_h, p.pad_h, x.shape[2], p.count_include_pad);
+    const Side w = side_of(o.w, p.kernel_w, p.stride_w, p.pad_w, x.shape[3], p.count_include_pad);
+    mean_window<T>(pixel<T>(in, o.n, h.inside.begin, w.inside.begin) + o.channels.begin, h.inside.length(),
+                   in.strides[2], w.inside.length(), in.strides[3], T(1.0 / double(larger(h.counted * w.counted, 1))),
+                   pixel<T>(out, o), o.channels.length());
+  });
+  v.finish();
+}
+
+/// gx = sum of gy / divisor over the windows that cover it; `divisor` of a row and of a column multiply.
+template <class T, class Windows, class Divisor>
+void spread(const View& gy, const View& gx, int64_t cost, Windows&& windows, Divisor&& divisor) {
+  ChannelsLast<2> v({&gy, &gx}, {1, 2});
+  const View &from = v.view[0], &to = v.view[1];
+  each_pixel(to, cost, [&](const Item& i) {
+    const Range rows = windows(2, i.h), columns = windows(3, i.w);
+    T* const g = pixel<T>(to, i);
+    const int64_t n = i.channels.length();
+    each_vector<T>(n, [=](int64_t j, auto io) { io.store(Vec<T>::zero(), g + j); });
+    for (int64_t h = rows.begin; h < rows.end; ++h)
+      for (int64_t w = columns.begin; w < columns.end; ++w) {
+        const T* const one = pixel<T>(from, i.n, h, w) + i.channels.begin;
+        const Vec<T> factor = Vec<T>::set1(T(1.0 / double(divisor(2, h) * divisor(3, w))));
+        each_vector<T>(n, [=](int64_t j, auto io) { io.store(fma(io.load(one + j), factor, io.load(g + j)), g + j); });
+      }
+  });
+  v.finish();
+}
+
+template <class T>
+void avg_pool2d_backward(const PoolParams& p, const View& gy, const View& gx) {
+  auto windows = [&](int dim, int64_t i) {
+    return dim == 2 ? windows_over(i, p.kernel_h, p.stride_h, p.pad_h, gy.shape[2])
+                    : windows_over(i, p.kernel_w, p.stride_w, p.pad_w, gy.shape[3]);
+  };
+  auto divisor = [&](int dim, int64_t o) {
+    return dim == 2 ? side_of(o, p.kernel_h, p.stride_h, p.pad_h, gx.shape[2], p.count_include_pad).counted
+                    : side_of(o, p.kernel_w, p.stride_w, p.pad_w, gx.shape[3], p.count_include_pad).counted;
+  };
+  spread<T>(gy, gx, 4, windows, divisor);
+}
+
+// ---- adaptive averages ----
+
+/// Pixels that output o of `outputs` is the mean of.
+Range adaptive_window(int64_t o, int64_t outputs, int64_t size) {
+  return {o * size / outputs, ((o + 1) * size + outputs - 1) / outputs};
+}
+/// Outputs whose window holds pixel i: begin(o) <= i < end(o), where both grow with o.
+Range adaptive_windows_over(int64_t i, int64_t outputs, int64_t size) {
+  const int64_t first = i * outputs / size;  // the last output that may begin at or before i is near here
+  Range r{first, first + 1};
+  while (r.begin > 0 && adaptive_window(r.begin - 1, outputs, size).end > i) --r.begin;
+  while (r.end < outputs && adaptive_window(r.end, outputs, size).begin <= i) ++r.end;
+  return r;
+}
+
+template <class T>
+void adaptive_avg_pool2d(const View& x, const View& y) {
+  ChannelsLast<2> v({&x, &y}, {1, 2});
+  const View &in = v.view[0], &out = v.view[1];
+  const int64_t cost = x.numel() / larger(y.numel(), 1);
+  each_pixel(out, cost, [&](const Item& o) {
+    const Range h = adaptive_window(o.h, y.shape[2], x.shape[2]), w = adaptive_window(o.w, y.shape[3], x.shape[3]);
+    mean_window<T>(pixel<T>(in, o.n, h.begin, w.begin) + o.channels.begin, h.length(), in.strides[2], w.length(),
+                   in.strides[3], T(1.0 / double(larger(h.length() * w.length(), 1))), pixel<T>(out, o),
+                   o.channels.length());
+  });
+  v.finish();
+}
+
+template <class T>
+void adaptive_avg_pool2d_backward(const View& gy, const View& gx) {
+  auto windows = [&](int dim, int64_t i) { return adaptive_windows_over(i, gy.shape[dim], gx.shape[dim]); };
+  auto divisor = [&](int dim, int64_t o) { return adaptive_window(o, gy.shape[dim], gx.shape[dim]).length(); };
+  spread<T>(gy, gx, 2, windows, divisor);
+}
+
+}  // namespace
+
+void add_pool(Kernels& k) {
+  k.max_pool2d = {.f32 = &max_pool2d<float>, .f64 = &max_pool2d<double>};
+  k.max_pool2d_backward = {.f32 = &max_pool2d_backward<float>, .f64 = &max_pool2d_backward<double>};
+  k.avg_pool2d = {.f32 = &avg_pool2d<float>, .f64 = &avg_pool2d<double>};
+  k.avg_pool2d_backward = {.f32 = &avg_pool2d_backward<float>, .f64 = &avg_pool2d_backward<double>};
+  k.adaptive_avg_pool2d = {.f32 = &adaptive_avg_pool2d<float>, .f64 = &adaptive_avg_pool2d<double>};
+  k.adaptive_avg_pool2d_backward = {.f32 = &adaptive_avg_pool2d_backward<float>,
+                                    .f64 = &adaptive_avg_pool2d_backward<double>};
+}
+
+}  // namespace ar::cpu::AR_ISA
