@@ -5,6 +5,7 @@
 #include "autograd/conv.h"
 #include "autograd/elementwise.h"
 #include "autograd/fused.h"
+#include "autograd/gradcheck.h"
 #include "autograd/loss.h"
 #include "autograd/lstm.h"
 #include "autograd/matmul.h"
