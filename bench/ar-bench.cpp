@@ -27,8 +27,8 @@ void print(const std::string& name, int64_t batch, const Workload& workload, con
   std::printf("\"kernels\": \"%s\", \"unit\": \"%s\", \"rate\": %.6g, \"seconds\": [", cpu_kernels().name,
               workload.unit, workload.work / m.median(&Sample::seconds));
   for (size_t i = 0; i < m.samples.size(); ++i) std::printf("%s%.6g", i ? ", " : "", m.samples[i].seconds);
-  std::printf("], \"median\": %.6g, \"own_share\": %.3f, \"foreign_share\": %.3f, ", m.median(&Sample::seconds),
-              m.median(&Sample::own), m.samples.back().foreign);
+  std::printf("], \"median\": %.6g, \"cpu_seconds\": %.6g, \"foreign_share\": %.3f, ", m.median(&Sample::seconds),
+              m.median(&Sample::cpu), m.samples.back().foreign);
   double load = 0;
   getloadavg(&load, 1);
   std::printf("\"discarded\": %d, \"disturbed\": %s, \"peak_rss_mb\": %.1f, \"load\": %.2f}\n", m.discarded,
@@ -49,14 +49,19 @@ void transfer(const nn::Module& model, const char* path, bool save) {
 }
 
 void first(const char* path) {
+  const double begin = clock_seconds(CLOCK_MONOTONIC);
   nn::DenseNet model(nn::densenet121());
+  const double built = clock_seconds(CLOCK_MONOTONIC);
   transfer(model, path, false);
   model.eval();
-  const double start = clock_seconds(CLOCK_MONOTONIC);
+  const double loaded = clock_seconds(CLOCK_MONOTONIC);
   NoGrad guard;
   model(randn({1, 3, 224, 224}));
-  std::printf("{\"tool\": \"ar\", \"workload\": \"first\", \"inference\": %.4f, \"peak_rss_mb\": %.1f}\n",
-              clock_seconds(CLOCK_MONOTONIC) - start, peak_rss_mb());
+  const double end = clock_seconds(CLOCK_MONOTONIC);
+  std::printf(
+      "{\"tool\": \"ar\", \"workload\": \"first\", \"build\": %.4f, \"load\": %.4f, \"inference\": %.4f, "
+      "\"peak_rss_mb\": %.1f}\n",
+      built - begin, loaded - built, end - loaded, peak_rss_mb());
 }
 
 Workload find(const std::string& name, int64_t batch) {

@@ -144,7 +144,8 @@ def describe(result):
     if "rate" not in result:
         return f"{result['seconds'] * 1000:8.1f} ms"
     note = f", DISTURBED ({result['foreign_share']:.0%} of the machine taken by others)" if result["disturbed"] else ""
-    return f"{result['rate']:9.2f} {result['unit']}, {result['peak_rss_mb']:.0f} MB, load {result['load']}{note}"
+    share = result["cpu_seconds"] / (result["median"] * result["threads"])
+    return f"{result['rate']:9.2f} {result['unit']}, {share:.0%} of its threads' time, {result['peak_rss_mb']:.0f} MB, load {result['load']}{note}"
 
 
 def machine():

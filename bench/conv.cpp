@@ -64,6 +64,7 @@ void add(const Shape& shape, const char* what, std::function<void(Case&)> run) {
   benchmark::RegisterBenchmark((std::string(shape.name) + "/" + what).c_str(),
                                [=](benchmark::State& state) {
                                  Case c(shape);
+                                 run(c);  // packs the weight
                                  for (auto _ : state) run(c);
                                  state.counters["GFLOP/s"] =
                                      benchmark::Counter(c.gflop(), benchmark::Counter::kIsIterationInvariantRate);

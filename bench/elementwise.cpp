@@ -12,6 +12,7 @@ using namespace ar;
 /// Runs f with `passes` reads or writes of `numel` floats.
 template <class F>
 void measure(benchmark::State& state, int64_t numel, int passes, F f) {
+  f();  // first use makes memory
   for (auto _ : state) f();
   state.counters["GB/s"] =
       benchmark::Counter(4e-9 * double(passes * numel), benchmark::Counter::kIsIterationInvariantRate);

@@ -38,8 +38,8 @@ inline double peak_rss_mb() {
 
 struct Sample {
   double seconds;  // of one step
-  double own;      // share of all cores' time that this process took meanwhile
-  double foreign;  // share that others took
+  double cpu;      // processor seconds of one step, all threads together
+  double foreign;  // share of all cores' time that other processes took meanwhile
 };
 
 template <class F>
@@ -49,7 +49,7 @@ Sample sample(F& step, int repeats) {
   for (int i = 0; i < repeats; ++i) step();
   const double wall = clock_seconds(CLOCK_MONOTONIC) - start, own = clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
   const double all = wall * double(sysconf(_SC_NPROCESSORS_CONF));
-  return {wall / repeats, own / all, std::max(0.0, busy_seconds() - busy - own) / all};
+  return {wall / repeats, own / repeats, std::max(0.0, busy_seconds() - busy - own) / all};
 }
 
 inline constexpr double kForeignLimit = 0.05;

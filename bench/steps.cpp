@@ -10,6 +10,7 @@ using namespace ar::bench;
 
 void run(benchmark::State& state, Workload (*make)(int64_t)) {
   const Workload workload = make(state.range(0));
+  workload.step();  // first use makes memory and packs weights
   for (auto _ : state) workload.step();
   state.counters[workload.unit] = benchmark::Counter(workload.work, benchmark::Counter::kIsIterationInvariantRate);
 }

@@ -28,14 +28,14 @@ def busy_seconds():
 
 
 def sample(step, repeats):
-    """-> seconds of one step, share of this process, share of others (of all cores' time)."""
+    """-> seconds of one step, its processor seconds (all threads together), share of all cores' time that others took."""
     busy, own, start = busy_seconds(), time.process_time(), time.perf_counter()
     for _ in range(repeats):
         step()
     wall = time.perf_counter() - start
     own, busy = time.process_time() - own, busy_seconds() - busy
     cores = wall * os.cpu_count()
-    return wall / repeats, own / cores, max(0.0, busy - own) / cores
+    return wall / repeats, own / repeats, max(0.0, busy - own) / cores
 
 
 def measure(step, samples, warmup):
@@ -56,7 +56,7 @@ def measure(step, samples, warmup):
     return {
         "seconds": [round(t[0], 6) for t in best],
         "median": statistics.median(t[0] for t in best),
-        "own_share": round(statistics.median(t[1] for t in best), 3),
+        "cpu_seconds": round(statistics.median(t[1] for t in best), 6),
         "foreign_share": round(best[-1][2], 3),
         "discarded": len(taken) - len(best),
         "disturbed": best[-1][2] > FOREIGN_LIMIT,
