@@ -15,8 +15,11 @@ Tensor rows_of(const Tensor& x) {
   return c == 1 || m.stride(1) == 1 ? m : m.clone(Layout::channels_first);
 }
 
-/// (rows, c) as images (rows, c, 1, 1).
-Tensor pixels(const Tensor& m) { return m.unsqueeze(2).unsqueeze(3); }
+/// (rows, c) as images (rows, c, 1, 1). Height and width get the rows' stride, so that kernels see one run of pixels.
+Tensor pixels(const Tensor& m) {
+  const int64_t row = m.stride(0);
+  return Tensor(m.storage(), m.offset(), {m.size(0), m.size(1), 1, 1}, {row, m.stride(1), row, row}, m.dtype());
+}
 
 Tensor row_major(const Dims& shape, const Tensor& like) {
   return empty(shape, {.dtype = like.dtype(), .layout = Layout::channels_first, .device = like.device()});
@@ -35,7 +38,7 @@ void check_arguments(const Tensor& x, const Tensor& weight, const Tensor& bias) 
 }  // namespace
 
 Variable linear(const Variable& x, const Variable& weight, const Variable& bias) {
-  const Tensor w = weight.value();
+  const Tensor& w = weight.value();
   const Tensor b = bias.defined() ? bias.value().contiguous(Layout::channels_first) : Tensor();
   check_arguments(x.value(), w, b);
   const bool changing = grad_enabled() && weight.requires_grad();
@@ -51,7 +54,8 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias)
   const Saved w_saved("linear", "weight", w);
   return record("linear", std::move(y), {x, weight, bias},
                 [x_saved, w_saved, x_shape = x.shape(), packing](Backward& b) -> std::vector<Tensor> {
-                  const Tensor w = w_saved.get(), gy = pixels(rows_of(b.grad()));
+                  const Tensor& w = w_saved.get();
+                  const Tensor gy = pixels(rows_of(b.grad()));
                   Tensor gx, gw, gb;
                   if (b.wanted(0)) {
                     gx = row_major(x_shape, gy);
