@@ -194,8 +194,8 @@ struct Kernels {
   /// Its gradient, gated like ConvGate: gx (+)= d * scale with d the gated gy / 4.
   PerDtype<void(const View& gy, const View& gx, bool accumulate, const ConvGate&)> norm_relu_pool2_backward;
 
-  // Pooling, (N,C,H,W). indices: i32, h * W + w of the chosen pixel within the plane (as PyTorch's), of y's shape and
-  // y's layout.
+  // Pooling, (N,C,H,W). indices: i32, h * W + w of the chosen pixel within the plane (as PyTorch's), of y's shape; data
+  // null: not asked for.
   PerDtype<void(const PoolParams&, const View& x, const View& y, const View& indices)> max_pool2d;
   PerDtype<void(const View& gy, const View& indices, const View& gx)> max_pool2d_backward;  // overwrites gx
   PerDtype<void(const PoolParams&, const View& x, const View& y)> avg_pool2d;

@@ -68,14 +68,15 @@ Tensor result(const char* op, const Dims& shape, const Tensor& like, const Tenso
 
 Dims max_pool2d_shape(const Dims& x, const Pool2dOptions& options) { return pooled_shape("max_pool2d", x, options); }
 
-MaxPool2dResult max_pool2d(const Tensor& x, const Pool2dOptions& options, const Tensor& out) {
+MaxPool2dResult max_pool2d(const Tensor& x, const Pool2dOptions& options, const Tensor& out, bool with_indices) {
   const char* op = "max_pool2d";
   const Dims shape = pooled_shape(op, x.shape(), options);
   AR_CHECK(x.size(2) * x.size(3) <= std::numeric_limits<int32_t>::max(), op, ": x has more pixels than an index counts",
            " (x ", x.shape(), ")");
   const auto kernel = kernel_for(kernels(x).max_pool2d, x.dtype(), op, kernels(x).name);
-  const MaxPool2dResult r{result(op, shape, x, out), empty(shape, {.dtype = Dtype::i32, .device = x.device()})};
-  if (r.y.numel()) kernel(params_of(options), x.view(), r.y.writable(), r.indices.writable());
+  MaxPool2dResult r{result(op, shape, x, out), {}};
+  if (with_indices) r.indices = empty(shape, {.dtype = Dtype::i32, .device = x.device()});
+  if (r.y.numel()) kernel(params_of(options), x.view(), r.y.writable(), with_indices ? r.indices.writable() : View());
   return r;
 }
 

@@ -25,10 +25,11 @@ Dims max_pool2d_shape(const Dims& x, const Pool2dOptions& options);
 
 struct MaxPool2dResult {
   Tensor y;
-  Tensor indices;  // i32: h * W + w of the pixel that was chosen
+  Tensor indices;  // i32: h * W + w of the pixel that was chosen; undefined if not asked for
 };
 /// The largest of each window; padding is -inf; NaN wins; the first of equals.
-MaxPool2dResult max_pool2d(const Tensor& x, const Pool2dOptions& options, const Tensor& out = {});
+MaxPool2dResult max_pool2d(const Tensor& x, const Pool2dOptions& options, const Tensor& out = {},
+                           bool with_indices = true);
 Tensor max_pool2d_backward(const Tensor& gy, const Tensor& indices, const Dims& x_shape);
 
 Tensor avg_pool2d(const Tensor& x, const Pool2dOptions& options, const Tensor& out = {});
