@@ -25,7 +25,7 @@ ChannelSums prefix(const ChannelSums& s, int64_t channels) {
 }
 
 /// A gradient that may be written into: the given one if nobody else holds it, else a copy.
-Tensor own(Tensor g) {
+Tensor own(const Tensor& g) {
   const bool ours = g.storage().use_count() == 1 && g.is_dense(Layout::channels_last);
   return ours ? g : g.clone(Layout::channels_last);
 }
