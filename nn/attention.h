@@ -27,6 +27,7 @@ class MultiheadAttention : public Module {
   /// num_heads divides embed_dim.
   explicit MultiheadAttention(const Options& options);
 
+  using Module::operator();
   /// output = concat(head_1, ..., head_h) W_o + b_o, head_i = attention(query W_i^q, key W_i^k, value W_i^v).
   Result operator()(const Variable& query, const Variable& key, const Variable& value,
                     const CallOptions& options) const;
