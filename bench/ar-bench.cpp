@@ -8,6 +8,7 @@
 #include "bench/measure.h"
 #include "bench/peak.h"
 #include "bench/workloads.h"
+#include "nn/init.h"
 #include "tensor/backend.h"
 
 namespace {
@@ -50,6 +51,7 @@ void transfer(const nn::Module& model, const char* path, bool save) {
 
 void first(const char* path) {
   const double begin = clock_seconds(CLOCK_MONOTONIC);
+  const nn::init::Skip loaded_next;
   nn::DenseNet model(nn::densenet121());
   const double built = clock_seconds(CLOCK_MONOTONIC);
   transfer(model, path, false);

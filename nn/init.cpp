@@ -2,8 +2,16 @@
 
 #include <Eigen/QR>
 #include <cmath>
+#include <utility>
 
 namespace ar::nn::init {
+
+namespace {
+thread_local bool skipping = false;
+}
+
+Skip::Skip() : before_(std::exchange(skipping, true)) {}
+Skip::~Skip() { skipping = before_; }
 
 Fans fans(const Dims& shape) {
   AR_CHECK(shape.size() >= 2, "init: fan in and out need at least 2 dimensions, the tensor is ", shape);
@@ -31,9 +39,13 @@ double gain(Nonlinearity nonlinearity, double a) {
 
 void constant_(const Variable& t, double value) { t.value().fill(value); }
 
-void uniform_(const Variable& t, double lo, double hi, Generator& g) { ar::uniform_(t.value(), lo, hi, g); }
+void uniform_(const Variable& t, double lo, double hi, Generator& g) {
+  if (!skipping) ar::uniform_(t.value(), lo, hi, g);
+}
 
-void normal_(const Variable& t, double mean, double std, Generator& g) { ar::normal_(t.value(), mean, std, g); }
+void normal_(const Variable& t, double mean, double std, Generator& g) {
+  if (!skipping) ar::normal_(t.value(), mean, std, g);
+}
 
 namespace {
 
@@ -68,6 +80,7 @@ void xavier_normal_(const Variable& t, double gain, Generator& g) { normal_(t, 0
 
 void orthogonal_(const Variable& t, double gain, Generator& g) {
   AR_CHECK(t.rank() >= 2, "orthogonal_: at least 2 dimensions are needed, the tensor is ", t.shape());
+  if (skipping) return;
   if (t.numel() == 0) return;
   const int64_t rows = t.size(0), columns = t.numel() / rows;
   const int64_t tall = std::max(rows, columns), thin = std::min(rows, columns);

@@ -5,6 +5,19 @@
 
 namespace ar::nn::init {
 
+/// While it lives, this thread draws no initial values: what the functions below would fill stays uninitialised
+/// (constants are set). For modules whose parameters are loaded next.
+class Skip {
+ public:
+  Skip();
+  ~Skip();
+  Skip(const Skip&) = delete;
+  Skip& operator=(const Skip&) = delete;
+
+ private:
+  bool before_;
+};
+
 /// What follows a layer, for the scale of its weights.
 enum class Nonlinearity { linear, sigmoid, tanh, relu, leaky_relu, selu };
 /// Which side of a layer keeps its variance: activations (in) or gradients (out).
