@@ -4,14 +4,12 @@
 #include <map>
 #include <sstream>
 
-#include "tensor/backend.h"
+#include "tensor/ops_common.h"
 #include "tensor/ops_elementwise.h"
 #include "tensor/ops_reduce.h"
 
 namespace ar::optim {
 namespace {
-
-const Kernels& kernels(const Tensor& x) { return *backend(x.device()).kernels; }
 
 /// The same values in p's order in memory: itself where it lies so already. The update walks through both side by side.
 Tensor in_order_of(const Tensor& p, const Tensor& t) {
@@ -168,8 +166,8 @@ void SGD::update(Slot& slot, int group, const Tensor& p, const Tensor& g) {
                          .weight_decay = o.weight_decay,
                          .nesterov = o.nesterov,
                          .first_step = first};
-  kernel_for(kernels(p).sgd, p.dtype(), "SGD", kernels(p).name)(params, p.writable(), g.view(),
-                                                                o.momentum != 0 ? slot.state[0].writable() : View{});
+  kernel_for(ops::kernels_of(p).sgd, p.dtype(), "SGD", ops::kernels_of(p).name)(
+      params, p.writable(), g.view(), o.momentum != 0 ? slot.state[0].writable() : View{});
 }
 
 // ---- Adam ----
@@ -217,8 +215,8 @@ void Adam::update(Slot& slot, int group, const Tensor& p, const Tensor& g) {
                           .weight_decay = o.weight_decay,
                           .decoupled = decoupled_,
                           .step = int64_t(step.item())};
-  kernel_for(kernels(p).adam, p.dtype(), name(), kernels(p).name)(params, p.writable(), g.view(), m.writable(),
-                                                                  v.writable());
+  kernel_for(ops::kernels_of(p).adam, p.dtype(), name(), ops::kernels_of(p).name)(params, p.writable(), g.view(),
+                                                                                  m.writable(), v.writable());
 }
 
 AdamW::AdamW(const std::vector<Variable>& parameters, const AdamWOptions& options) : Adam(true) {

@@ -2,15 +2,13 @@
 // sequences as pixels), the recurrent sums U h are added step by step, with U packed once.
 #include "tensor/ops_lstm.h"
 
-#include "tensor/backend.h"
+#include "tensor/ops_common.h"
 #include "tensor/ops_conv.h"
 #include "tensor/ops_elementwise.h"
 #include "tensor/ops_norm.h"
 
 namespace ar::ops {
 namespace {
-
-const Kernels& kernels(const Tensor& x) { return *backend(x.device()).kernels; }
 
 Tensor row_major(const Dims& shape, const Tensor& like) {
   return empty(shape, {.dtype = like.dtype(), .layout = Layout::channels_first, .device = like.device()});
@@ -85,7 +83,7 @@ Tensor LstmStates::last(const Tensor& s, bool reverse) const { return s.select(0
 LstmStates lstm(const Tensor& x, const LstmWeights& w, const Tensor& h0, const Tensor& c0, const LstmPass& pass) {
   check_all(x, w, h0, c0, pass.lengths);
   const int64_t steps = x.size(0), batch = x.size(1), h = w.hh.size(1);
-  const auto cell = kernel_for(kernels(x).lstm_cell, x.dtype(), "lstm", kernels(x).name);
+  const auto cell = kernel_for(kernels_of(x).lstm_cell, x.dtype(), "lstm", kernels_of(x).name);
   LstmStates s;
   s.gates = row_major({steps, batch, 4 * h}, x);
   s.h = row_major({steps + 1, batch, h}, x);
@@ -128,7 +126,7 @@ Tensor zero_past(const Tensor& x, const Tensor& lengths) {
 LstmGrads lstm_backward(const Tensor& x, const LstmWeights& w, const LstmStates& s, const Tensor& gy,
                         const Tensor& gh_last, const Tensor& gc_last, const LstmPass& pass, const LstmWanted& wanted) {
   const int64_t steps = x.size(0), batch = x.size(1), h = w.hh.size(1);
-  const auto cell = kernel_for(kernels(x).lstm_cell_backward, x.dtype(), "lstm", kernels(x).name);
+  const auto cell = kernel_for(kernels_of(x).lstm_cell_backward, x.dtype(), "lstm", kernels_of(x).name);
   const Tensor active = active_steps(steps, pass.lengths);
   const Tensor g_out = gy.defined() && pass.lengths.defined() ? zero_past(gy, pass.lengths) : gy;
   const Tensor ggates = row_major({steps, batch, 4 * h}, x);
