@@ -24,8 +24,10 @@ class Cache {
       return checked(std::aligned_alloc(kAlignment, size), size);
     }
     std::lock_guard lock(mutex_);
-    // The best fit, if it wastes little.
-    if (auto it = free_.lower_bound(size); it != free_.end() && it->first <= size + size / 8) {
+    const int64_t alignment = size >= 2 * kHugePage ? kHugePage : 4096;
+    const int64_t whole = (size + alignment - 1) / alignment * alignment;
+    // The best fit, if it wastes little beyond the rounding.
+    if (auto it = free_.lower_bound(size); it != free_.end() && it->first <= whole + whole / 8) {
       void* p = it->second;
       sizes_[p] = it->first;
       stats_.cached -= it->first;
@@ -33,9 +35,10 @@ class Cache {
       free_.erase(it);
       return p;
     }
-    trim(stats_.live / 8 + (int64_t{32} << 20));
-    const int64_t alignment = size >= 2 * kHugePage ? kHugePage : 4096;
-    const int64_t whole = (size + alignment - 1) / alignment * alignment;
+    // Used and cached memory together stay little above the most that was ever in use: a training step finds the blocks
+    // of the step before, and the process does not grow.
+    const int64_t most = std::max(most_, stats_.live + whole);
+    trim(most + most / 8 + (int64_t{32} << 20) - stats_.live - whole);
     void* p = std::aligned_alloc(alignment, whole);
     if (!p) {
       trim(0);
@@ -74,6 +77,7 @@ class Cache {
   void empty() {
     std::lock_guard lock(mutex_);
     trim(0);
+    most_ = stats_.live;
   }
 
  private:
@@ -83,6 +87,7 @@ class Cache {
   void count(int64_t size) {
     stats_.live += size;
     stats_.peak = std::max(stats_.peak, stats_.live);
+    most_ = std::max(most_, stats_.live);
   }
   void* checked(void* p, int64_t size) {
     AR_CHECK(p, "out of memory: no ", size, " bytes on the CPU (", stats_.live, " held by tensors)");
@@ -103,6 +108,7 @@ class Cache {
   std::multimap<int64_t, void*> free_;
   std::map<void*, int64_t> sizes_;  // of the large blocks in use
   MemoryStats stats_;
+  int64_t most_ = 0;  // of stats_.live, not reset with the peak
 };
 
 // Never destroyed: tensors with static lifetime may outlive everything else.
