@@ -29,12 +29,15 @@ Result reduced_result(const Tensor& x, const Dims& dims, bool keepdim, Dtype dty
 }  // namespace
 
 Dims reduced_dims(const char* op, const Dims& dims, const Dims& shape) {
+  bool reduced[kMaxRank] = {};
+  for (int64_t d : dims) {
+    bool& seen = reduced[checked_dim(op, d, shape)];
+    AR_CHECK(!seen, op, ": a dimension appears twice in ", dims, " for shape ", shape);
+    seen = true;
+  }
   Dims result;
-  for (int d = 0; d < shape.size() && dims.empty(); ++d) result.push_back(d);
-  for (int64_t d : dims) result.push_back(checked_dim(op, d, shape));
-  std::sort(result.begin(), result.end());
-  AR_CHECK(std::adjacent_find(result.begin(), result.end()) == result.end(), op, ": a dimension appears twice in ",
-           dims, " for shape ", shape);
+  for (int d = 0; d < shape.size(); ++d)
+    if (dims.empty() || reduced[d]) result.push_back(d);
   return result;
 }
 

@@ -19,18 +19,18 @@ struct Coefficients {
 
 template <class Op, class T>
 void forward_row(const void* self, T* const* p, int64_t n, int64_t) {
-  const auto [a, b] = *static_cast<const Coefficients<T>*>(self);
+  const auto c = *static_cast<const Coefficients<T>*>(self);
   const T* const x = p[0];
   T* const y = p[1];
-  each_vector<T>(n, [=](int64_t i, auto io) { io.store(Op::forward(io.load(x + i), a, b), y + i); });
+  each_vector<T>(n, [=](int64_t i, auto io) { io.store(Op::forward(io.load(x + i), c.a, c.b), y + i); });
 }
 template <class Op, class T>
 void backward_row(const void* self, T* const* p, int64_t n, int64_t) {
-  const auto [a, b] = *static_cast<const Coefficients<T>*>(self);
+  const auto c = *static_cast<const Coefficients<T>*>(self);
   const T *const saved = p[0], *const gy = p[1];
   T* const gx = p[2];
   each_vector<T>(
-      n, [=](int64_t i, auto io) { io.store(Op::backward(io.load(saved + i), io.load(gy + i), a, b), gx + i); });
+      n, [=](int64_t i, auto io) { io.store(Op::backward(io.load(saved + i), io.load(gy + i), c.a, c.b), gx + i); });
 }
 
 template <class T>
@@ -129,7 +129,7 @@ struct Unsigned<int64_t> {
   using type = uint64_t;
 };
 template <class Op, class T>
-constexpr bool wraps = __is_same(Op, Add) || __is_same(Op, Sub) || __is_same(Op, Mul);
+constexpr bool kWraps = __is_same(Op, Add) || __is_same(Op, Sub) || __is_same(Op, Mul);
 
 template <class Op, class T>
 void binary_row(const void*, T* const* p, int64_t n, int64_t) {
@@ -137,7 +137,7 @@ void binary_row(const void*, T* const* p, int64_t n, int64_t) {
   T* const y = p[2];
   if constexpr (__is_same(T, float) || __is_same(T, double)) {
     each_vector<T>(n, [=](int64_t i, auto io) { io.store(Op::f(io.load(a + i), io.load(b + i)), y + i); });
-  } else if constexpr (wraps<Op, T>) {  // signed overflow wraps
+  } else if constexpr (kWraps<Op, T>) {  // signed overflow wraps
     using U = typename Unsigned<T>::type;
     for (int64_t i = 0; i < n; ++i) y[i] = T(Op::f(U(a[i]), U(b[i])));
   } else {
