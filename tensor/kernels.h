@@ -180,7 +180,7 @@ struct Kernels {
   // Per-channel passes; x (N,C,...) of rank 2..5 with channel dimension 1. scale, shift, a, b: [C] of x's dtype.
   /// sum[c] += x, sum_sq[c] += x^2 (either may be null).
   PerDtype<void(const View& x, double* sum, double* sum_sq)> channel_sums;
-  /// y = activation(x * scale + shift). In place allowed.
+  /// y = activation(x * scale + shift), leaky_relu with slope 0.01. In place allowed.
   PerDtype<void(const View& x, const void* scale, const void* shift, Activation, const View& y)> channel_affine;
   /// The arithmetic of ConvGate on a gradient g that is there already: gx (+)= d * scale, sums. In place (gx == g)
   /// allowed.

@@ -34,8 +34,8 @@ AR_HD Philox4 philox_block(uint64_t seed, uint64_t block) {
 /// [0, 1), a multiple of 2^-32.
 AR_HD double philox_unit(uint32_t number) { return double(number) * 0x1p-32; }
 
-/// A dropout mask keeps an element if its number is at least this: with probability 1-p.
-AR_HD uint64_t philox_drop_below(double p) { return uint64_t(p * 0x1p32); }
+/// A dropout mask keeps an element if its number is at least this: with probability 1-p. p < 1.
+AR_HD uint32_t philox_drop_below(double p) { return uint32_t(p * 0x1p32); }
 
 /// U[lo, hi), rounded to T; what would round up to hi becomes lo.
 template <class T>

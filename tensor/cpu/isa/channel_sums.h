@@ -5,6 +5,8 @@
 namespace ar::cpu::AR_ISA {
 namespace {
 
+constexpr int64_t kSummedChannels = 1024;  // channels whose sums are kept at once
+
 /// Each thread adds up blocks of pixels in T, folds every block into f64 sums of its own, and these are added in order
 /// in the end: results depend on the number of threads alone.
 template <class T>
@@ -25,10 +27,10 @@ class ChannelSums {
     if (parts_ == 0) return;
     double* const totals = static_cast<double*>(scratch);
     parallel_parts(parts_, [&](int part, int count) {
-      alignas(64) T a[kChannels], b[kChannels];
+      alignas(64) T a[kSummedChannels], b[kSummedChannels];
       const int64_t begin = items_ * part / count, end = items_ * (part + 1) / count;
-      for (int64_t c = 0; c < channels_; c += kChannels) {
-        const int64_t n = channels_ - c < kChannels ? channels_ - c : kChannels;
+      for (int64_t c = 0; c < channels_; c += kSummedChannels) {
+        const int64_t n = channels_ - c < kSummedChannels ? channels_ - c : kSummedChannels;
         double* const total_a = totals + part * 2 * channels_ + c;
         double* const total_b = total_a + channels_;
         for (int64_t j = 0; j < n; ++j) total_a[j] = total_b[j] = 0;
@@ -47,7 +49,7 @@ class ChannelSums {
   }
 
  private:
-  static constexpr int64_t kChannels = 1024, kItems = 64;
+  static constexpr int64_t kItems = 64;
   void add_parts(const double* totals, double* sum) const {
     if (sum)
       for (int part = 0; part < parts_; ++part)

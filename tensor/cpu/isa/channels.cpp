@@ -10,29 +10,43 @@ constexpr unsigned kAllButChannels = ~(1u << 1);  // dimensions of a walk over p
 
 int64_t pixel_grain(int64_t channels) { return kGrain / (channels > 0 ? channels : 1) + 1; }
 
-template <class T>
-T* at(char* pixel, int64_t i, int64_t stride, int64_t channel = 0) {
-  return reinterpret_cast<T*>(pixel + i * stride) + channel;
+/// The same P pixels of K operands, from some channel on.
+template <class T, int K, int P>
+struct Group {
+  T* at[K][P];
+  int64_t ahead[K];  // bytes from here to what is fetched into cache already; groups of one leave that to the hardware
+
+  /// For channel j, of an operand that is only read or that is written.
+  void fetch(int k, int p, int64_t j, bool written) const {
+    if constexpr (P == 1) return;
+    const char* const line = reinterpret_cast<const char*>(at[k][p] + j) + ahead[k];
+    written ? __builtin_prefetch(line, 1) : __builtin_prefetch(line, 0);
+  }
+};
+
+/// Calls f(group) for all pixels of a stretch. Pixels that lie side by side come one at a time. Where there are gaps
+/// (channel ranges of a wider tensor) the hardware would fetch these too: four at a time, fetched by the software, are
+/// 1.5 times faster.
+template <class T, int K, class F>
+void each_group(const Strided<K>& s, char* const (&pixels)[K], int64_t n, int64_t channels, int64_t channel, F&& f) {
+  bool gaps = false;
+  for (int k = 0; k < K; ++k) gaps |= s.row_stride(k) != channels * int64_t(sizeof(T));
+  auto groups_of = [&]<int P>(int64_t i, int64_t end) {
+    Group<T, K, P> group;
+    for (int k = 0; k < K; ++k) group.ahead[k] = 2 * P * s.row_stride(k);
+    for (; i + P <= end; i += P) {
+      for (int k = 0; k < K; ++k)
+        for (int m = 0; m < P; ++m)
+          group.at[k][m] = reinterpret_cast<T*>(pixels[k] + (i + m) * s.row_stride(k)) + channel;
+      f(group);
+    }
+  };
+  const int64_t fours = gaps ? n / 4 * 4 : 0;
+  groups_of.template operator()<4>(0, fours);
+  groups_of.template operator()<1>(fours, n);
 }
 
 // ---- sums ----
-
-/// One to four pixels at once, so that the sums are loaded and stored less often.
-template <class T, int P>
-void add_pixels(char* pixel, int64_t stride, int64_t channel, int64_t n, T* sum, T* sum_sq) {
-  const T* x[P];
-  for (int i = 0; i < P; ++i) x[i] = at<T>(pixel, i, stride, channel);
-  each_vector<T>(n, [=](int64_t j, auto io) {
-    Vec<T> s = Vec<T>::zero(), q = s;
-    for (int i = 0; i < P; ++i) {
-      const Vec<T> v = io.load(x[i] + j);
-      s += v;
-      q = fma(v, v, q);
-    }
-    io.store(io.load(sum + j) + s, sum + j);
-    io.store(io.load(sum_sq + j) + q, sum_sq + j);
-  });
-}
 
 template <class T>
 void channel_sums(const View& x, double* sum, double* sum_sq) {
@@ -41,12 +55,21 @@ void channel_sums(const View& x, double* sum, double* sum_sq) {
   const ChannelSums<T> sums(make_strided(views, Order::memory, kAllButChannels).numel, channels, pixel_grain(channels));
   ChannelsLast<1> v(views, {1, 0}, sums.bytes());
   const Strided<1> s = make_strided<1>({&v.view[0]}, Order::memory, kAllButChannels);
-  const int64_t stride = s.row_stride(0);
   sums.run(v.extra, sum, sum_sq, [&](int64_t begin, int64_t end, int64_t channel, int64_t n, T* a, T* b) {
     walk(s, begin, end, [&](char* const(&p)[1], int64_t pixels, int64_t) {
-      int64_t i = 0;
-      for (; i + 4 <= pixels; i += 4) add_pixels<T, 4>(p[0] + i * stride, stride, channel, n, a, b);
-      for (; i < pixels; ++i) add_pixels<T, 1>(p[0] + i * stride, stride, channel, n, a, b);
+      each_group<T>(s, p, pixels, channels, channel, [&]<int P>(const Group<T, 1, P>& group) {
+        each_vector<T>(n, [&](int64_t j, auto io) {
+          Vec<T> total = io.load(a + j), square = io.load(b + j);
+          for (int i = 0; i < P; ++i) {
+            group.fetch(0, i, j, false);
+            const Vec<T> v = io.load(group.at[0][i] + j);
+            total += v;
+            square = fma(v, v, square);
+          }
+          io.store(total, a + j);
+          io.store(square, b + j);
+        });
+      });
     });
   });
 }
@@ -62,47 +85,46 @@ Vec<T> activate(Vec<T> x) {
   return x;
 }
 
-template <Activation act, class T>
-void affine(const View& x, const T* scale, const T* shift, const View& y) {
+/// y = f(scale, shift, x, y) for all elements.
+template <class T, class F>
+void map_channels(const View& x, const void* scale, const void* shift, const View& y, bool reads_y, F&& f) {
   const int64_t channels = x.shape[1];
-  ChannelsLast<2> v({&x, &y}, {1, 2});
+  const T *const a = static_cast<const T*>(scale), *const b = static_cast<const T*>(shift);
+  ChannelsLast<2> v({&x, &y}, {reads_y ? 3u : 1u, 2});
   const Strided<2> s = make_strided<2>({&v.view[0], &v.view[1]}, Order::memory, kAllButChannels);
   parallel_walk(s, pixel_grain(channels), [&](char* const(&p)[2], int64_t pixels, int64_t) {
-    for (int64_t i = 0; i < pixels; ++i) {
-      const T* const from = at<T>(p[0], i, s.row_stride(0));
-      T* const to = at<T>(p[1], i, s.row_stride(1));
-      each_vector<T>(channels, [=](int64_t j, auto io) {
-        io.store(activate<act>(fma(io.load(from + j), io.load(scale + j), io.load(shift + j))), to + j);
+    each_group<T>(s, p, pixels, channels, 0, [&]<int P>(const Group<T, 2, P>& group) {
+      each_vector<T>(channels, [&](int64_t j, auto io) {
+        const Vec<T> va = io.load(a + j), vb = io.load(b + j);
+        for (int i = 0; i < P; ++i) {
+          group.fetch(0, i, j, false);
+          group.fetch(1, i, j, true);
+          T* const to = group.at[1][i] + j;
+          io.store(f(va, vb, io.load(group.at[0][i] + j), reads_y ? io.load(to) : va), to);
+        }
       });
-    }
+    });
   });
   v.finish();
+}
+
+template <Activation act, class T>
+void affine(const View& x, const void* scale, const void* shift, const View& y) {
+  map_channels<T>(x, scale, shift, y, false,
+                  [](Vec<T> a, Vec<T> b, Vec<T> v, Vec<T>) { return activate<act>(fma(v, a, b)); });
 }
 
 template <class T>
 void channel_affine(const View& x, const void* scale, const void* shift, Activation activation, const View& y) {
-  using F = void (*)(const View&, const T*, const T*, const View&);
+  using F = void (*)(const View&, const void*, const void*, const View&);
   static constexpr F by_activation[] = {&affine<Activation::none, T>, &affine<Activation::relu, T>,
                                         &affine<Activation::relu6, T>, &affine<Activation::leaky_relu, T>};
-  by_activation[int(activation)](x, static_cast<const T*>(scale), static_cast<const T*>(shift), y);
+  by_activation[int(activation)](x, scale, shift, y);
 }
 
 template <class T>
 void channel_affine_add(const View& x, const void* a, const void* b, const View& y) {
-  const int64_t channels = x.shape[1];
-  const T *const va = static_cast<const T*>(a), *const vb = static_cast<const T*>(b);
-  ChannelsLast<2> v({&x, &y}, {3, 2});
-  const Strided<2> s = make_strided<2>({&v.view[0], &v.view[1]}, Order::memory, kAllButChannels);
-  parallel_walk(s, pixel_grain(channels), [&](char* const(&p)[2], int64_t pixels, int64_t) {
-    for (int64_t i = 0; i < pixels; ++i) {
-      const T* const from = at<T>(p[0], i, s.row_stride(0));
-      T* const to = at<T>(p[1], i, s.row_stride(1));
-      each_vector<T>(channels, [=](int64_t j, auto io) {
-        io.store(io.load(to + j) + fma(io.load(from + j), io.load(vb + j), io.load(va + j)), to + j);
-      });
-    }
-  });
-  v.finish();
+  map_channels<T>(x, a, b, y, true, [](Vec<T> va, Vec<T> vb, Vec<T> v, Vec<T> old) { return old + fma(v, vb, va); });
 }
 
 // ---- the gate of norm + ReLU ----
@@ -113,17 +135,19 @@ struct Gate {
   T *sum_d, *sum_dx;
 };
 
-/// P pixels: their gradients, x and results at the block's first channel.
-template <class T, bool relu, bool accumulate, int P>
-void gate_pixels(const Gate<T>& gate, int64_t n, const T* const* g, const T* const* x, T* const* gx) {
+/// Pixels of the gradient, of x and of the result.
+template <bool relu, bool accumulate, class T, int P>
+void gate_pixels(const Gate<T>& gate, int64_t n, const Group<T, 3, P>& group) {
   each_vector<T>(n, [&](int64_t j, auto io) {
     const Vec<T> zero = Vec<T>::zero(), scale = io.load(gate.scale + j), shift = io.load(gate.shift + j);
     Vec<T> sum_d = io.load(gate.sum_d + j), sum_dx = io.load(gate.sum_dx + j);
     for (int i = 0; i < P; ++i) {
-      const Vec<T> v = io.load(x[i] + j);
-      Vec<T> d = io.load(g[i] + j);
+      for (int k = 0; k < 3; ++k) group.fetch(k, i, j, k == 2);
+      const Vec<T> v = io.load(group.at[1][i] + j);
+      Vec<T> d = io.load(group.at[0][i] + j);
       if constexpr (relu) d = select(fma(v, scale, shift) > zero, d, zero);
-      io.store(accumulate ? fma(d, scale, io.load(gx[i] + j)) : d * scale, gx[i] + j);
+      T* const to = group.at[2][i] + j;
+      io.store(accumulate ? fma(d, scale, io.load(to)) : d * scale, to);
       sum_d += d;
       sum_dx = fma(d, v, sum_dx);
     }
@@ -134,7 +158,6 @@ void gate_pixels(const Gate<T>& gate, int64_t n, const T* const* g, const T* con
 
 template <class T, bool relu, bool accumulate>
 void gated(const View& g, const View& gx, const ConvGate& gate) {
-  constexpr int P = 2;
   const int64_t channels = gx.shape[1];
   const View* const views[] = {&g, &gate.x, &gx};
   const ChannelSums<T> sums(make_strided(views, Order::memory, kAllButChannels).numel, channels, pixel_grain(channels));
@@ -143,18 +166,8 @@ void gated(const View& g, const View& gx, const ConvGate& gate) {
   sums.run(v.extra, gate.sum_d, gate.sum_dx, [&](int64_t begin, int64_t end, int64_t c, int64_t n, T* a, T* b) {
     const Gate<T> block{static_cast<const T*>(gate.scale) + c, static_cast<const T*>(gate.shift) + c, a, b};
     walk(s, begin, end, [&](char* const(&p)[3], int64_t pixels, int64_t) {
-      const T *from[P], *x[P];
-      T* to[P];
-      auto point = [&](int64_t i, int m) {
-        for (int k = 0; k < m; ++k) {
-          from[k] = at<T>(p[0], i + k, s.row_stride(0), c);
-          x[k] = at<T>(p[1], i + k, s.row_stride(1), c);
-          to[k] = at<T>(p[2], i + k, s.row_stride(2), c);
-        }
-      };
-      int64_t i = 0;
-      for (; i + P <= pixels; i += P) point(i, P), gate_pixels<T, relu, accumulate, P>(block, n, from, x, to);
-      for (; i < pixels; ++i) point(i, 1), gate_pixels<T, relu, accumulate, 1>(block, n, from, x, to);
+      each_group<T>(s, p, pixels, channels, c,
+                    [&](const auto& group) { gate_pixels<relu, accumulate>(block, n, group); });
     });
   });
   v.finish();
@@ -215,7 +228,7 @@ void zero_uncovered(const View& gx) {
     edge.shape[d] = 1;
     const Strided<1> s = make_strided<1>({&edge});
     walk(s, 0, s.numel, [&](char* const(&p)[1], int64_t n, int64_t) {
-      for (int64_t i = 0; i < n; ++i) *at<T>(p[0], i, s.row_stride(0)) = T(0);
+      for (int64_t i = 0; i < n; ++i) *reinterpret_cast<T*>(p[0] + i * s.row_stride(0)) = T(0);
     });
   }
 }
@@ -228,19 +241,20 @@ void gated_pool2(const View& gy, const View& gx, const ConvGate& gate) {
   if (!accumulate) zero_uncovered<T>(v.view[2]);
   sums.run(v.extra, gate.sum_d, gate.sum_dx, [&](int64_t begin, int64_t end, int64_t c, int64_t n, T* a, T* b) {
     const Gate<T> block{static_cast<const T*>(gate.scale) + c, static_cast<const T*>(gate.shift) + c, a, b};
-    alignas(64) T quarter[1024];
+    alignas(64) T quarter[kSummedChannels];
     for (int64_t i = begin; i < end; ++i) {
       const Window o = window_at(i, v.view[0]);
       const T* const from = pixel<T>(v.view[0], o.n, o.h, o.w) + c;
       each_vector<T>(n, [&](int64_t j, auto io) { io.store(io.load(from + j) * Vec<T>::set1(T(0.25)), quarter + j); });
-      const T* const g[4] = {quarter, quarter, quarter, quarter};
-      const T* x[4];
-      T* to[4];
+      Group<T, 3, 4> group;
       for (int k = 0; k < 4; ++k) {
-        x[k] = pixel<T>(v.view[1], o.n, 2 * o.h + k / 2, 2 * o.w + k % 2) + c;
-        to[k] = pixel<T>(v.view[2], o.n, 2 * o.h + k / 2, 2 * o.w + k % 2) + c;
+        group.at[0][k] = quarter;
+        group.at[1][k] = pixel<T>(v.view[1], o.n, 2 * o.h + k / 2, 2 * o.w + k % 2) + c;
+        group.at[2][k] = pixel<T>(v.view[2], o.n, 2 * o.h + k / 2, 2 * o.w + k % 2) + c;
       }
-      gate_pixels<T, relu, accumulate, 4>(block, n, g, x, to);
+      group.ahead[0] = 0;
+      for (int k = 1; k < 3; ++k) group.ahead[k] = 4 * v.view[k].strides[3] * int64_t(sizeof(T));
+      gate_pixels<relu, accumulate>(block, n, group);
     }
   });
   v.finish();

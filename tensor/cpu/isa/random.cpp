@@ -9,41 +9,58 @@ namespace {
 
 constexpr int64_t kGrain = 8192;  // elements
 
-/// Blocks [first, first + 16) of the stream, in an order of loops that vectorises.
-void sixteen_blocks(uint64_t seed, uint64_t first, uint32_t* numbers) {
-  constexpr int lanes = 16;
-  uint32_t c[4][lanes];
-  for (int i = 0; i < lanes; ++i) {
-    c[0][i] = uint32_t(first + unsigned(i));
-    c[1][i] = uint32_t((first + unsigned(i)) >> 32);
-    c[2][i] = c[3][i] = 0;
-  }
+constexpr int kLanes = kVectorBytes / int(sizeof(uint64_t)), kBlocks = 2 * kLanes;
+typedef uint64_t Words __attribute__((vector_size(kVectorBytes)));  // one 32-bit number in each
+
+/// The 64-bit products of the lanes' lower halves.
+Words multiply(Words a, uint32_t b) {
+#if defined(__AVX512F__)
+  return (Words)_mm512_mul_epu32((__m512i)a, _mm512_set1_epi64(b));
+#elif defined(__AVX2__)
+  return (Words)_mm256_mul_epu32((__m256i)a, _mm256_set1_epi64x(b));
+#else
+  return (a & 0xffffffffu) * uint64_t(b);
+#endif
+}
+
+/// Blocks [first, first + kBlocks) of the stream: Philox-4x32-10 on two registers of counters.
+void philox_blocks(uint64_t seed, uint64_t first, uint32_t* numbers) {
+  Words c[2][4];
+  for (int half = 0; half < 2; ++half)
+    for (int i = 0; i < kLanes; ++i) {
+      const uint64_t counter = first + uint64_t(half * kLanes + i);
+      c[half][0][i] = uint32_t(counter);
+      c[half][1][i] = counter >> 32;
+      c[half][2][i] = c[half][3][i] = 0;
+    }
   uint32_t key0 = uint32_t(seed), key1 = uint32_t(seed >> 32);
   for (int round = 0; round < 10; ++round) {
-    for (int i = 0; i < lanes; ++i) {
-      const uint64_t a = uint64_t(c[0][i]) * 0xD2511F53u, b = uint64_t(c[2][i]) * 0xCD9E8D57u;
-      c[0][i] = uint32_t(b >> 32) ^ c[1][i] ^ key0;
-      c[1][i] = uint32_t(b);
-      c[2][i] = uint32_t(a >> 32) ^ c[3][i] ^ key1;
-      c[3][i] = uint32_t(a);
+    for (Words(&w)[4] : c) {  // upper halves may hold anything until the end
+      const Words a = multiply(w[0], 0xD2511F53u), b = multiply(w[2], 0xCD9E8D57u);
+      w[0] = (b >> 32) ^ w[1] ^ key0;
+      w[1] = b;
+      w[2] = (a >> 32) ^ w[3] ^ key1;
+      w[3] = a;
     }
     key0 += 0x9E3779B9u;
     key1 += 0xBB67AE85u;
   }
-  for (int i = 0; i < lanes; ++i)
-    for (int j = 0; j < 4; ++j) numbers[4 * i + j] = c[j][i];
+  for (int half = 0; half < 2; ++half)
+    for (int i = 0; i < kLanes; ++i)
+      for (int j = 0; j < 4; ++j) numbers[4 * (half * kLanes + i) + j] = uint32_t(c[half][j][i]);
 }
 
 /// Calls f(numbers, n, i) over a row of `count` elements whose first one takes number `first`: numbers[0..n) are for
-/// elements i .. i+n of the row, n <= 64. The number before numbers[0] (if its position in the stream is odd) and the
-/// one after the last (if that is even) may be read too.
+/// elements i .. i+n of the row. The number before numbers[0] (if its position in the stream is odd) and the one after
+/// the last (if that is even) may be read too.
 template <class F>
 [[gnu::always_inline]] inline void each_number(uint64_t seed, uint64_t first, int64_t count, F&& f) {
-  alignas(64) uint32_t numbers[64];
+  constexpr int size = 4 * kBlocks;
+  alignas(64) uint32_t numbers[size];
   for (int64_t i = 0; i < count;) {
-    const uint64_t at = first + uint64_t(i), block = at / 64 * 16;
-    const int skip = int(at % 64), n = count - i < 64 - skip ? int(count - i) : 64 - skip;
-    sixteen_blocks(seed, block, numbers);
+    const uint64_t at = first + uint64_t(i);
+    const int skip = int(at % size), n = count - i < size - skip ? int(count - i) : size - skip;
+    philox_blocks(seed, at / size * kBlocks, numbers);
     f(numbers + skip, n, i);
     i += n;
   }
@@ -54,16 +71,21 @@ template <class F>
 template <class T>
 struct Dropout {
   PhiloxState state;
-  uint64_t drop_below;
+  uint32_t drop_below;
   T scale;
 };
 template <class T>
 void dropout_row(const void* self, T* const* p, int64_t n, int64_t first) {
   const Dropout<T>& d = *static_cast<const Dropout<T>*>(self);
+  const uint32_t drop_below = d.drop_below;
+  const T scale = d.scale;
   each_number(d.state.seed, d.state.offset + uint64_t(first), n, [&](const uint32_t* numbers, int m, int64_t at) {
     const T* const x = p[0] + at;
     T* const y = p[1] + at;
-    for (int i = 0; i < m; ++i) y[i] = numbers[i] >= d.drop_below ? x[i] * d.scale : T(0);
+    for (int i = 0; i < m; ++i) {
+      const T kept = x[i] * scale;  // computed for all: a branch would be mispredicted every other time
+      y[i] = numbers[i] >= drop_below ? kept : T(0);
+    }
   });
 }
 template <class S>
