@@ -56,7 +56,8 @@ StepLR::StepLR(Optimizer& optimizer, const Options& options) : LrScheduler(optim
 }
 
 void StepLR::set(Knobs knobs, int, double base, int64_t t) const {
-  *knobs.lr = base * std::pow(options_.gamma, double(t / options_.step_size));
+  const int64_t decays = t / options_.step_size;
+  *knobs.lr = base * std::pow(options_.gamma, double(decays));
 }
 
 // ---- OneCycleLR ----
