@@ -46,11 +46,14 @@ class Dims {
     std::copy(values_ + at + 1, values_ + size_, values_ + at);
     --size_;
   }
-  /// Product of all entries; 1 when empty.
+  /// Product of all entries; 1 when empty. Throws Error when it does not fit.
   int64_t product() const {
     int64_t p = 1;
-    for (int64_t v : *this) p *= v;
-    return p;
+    bool overflow = false;
+    for (int64_t v : *this) overflow = __builtin_mul_overflow(p, v, &p) || overflow;
+    AR_CHECK(!overflow || std::find(begin(), end(), 0) != end(), "tensor: shape ", *this,
+             " is larger than memory can be");
+    return overflow ? 0 : p;
   }
   friend bool operator==(const Dims& a, const Dims& b) { return std::equal(a.begin(), a.end(), b.begin(), b.end()); }
   /// Prints "[2,3,4]".

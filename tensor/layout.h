@@ -25,14 +25,15 @@ inline Dims memory_order(int rank, Layout layout) {
   return order;
 }
 
-/// Strides, in elements, of a dense tensor of this shape.
+/// Strides, in elements, of a dense tensor of this shape. Throws Error when they do not fit.
 inline Dims dense_strides(const Dims& shape, Layout layout) {
   Dims strides = Dims::filled(shape.size(), 0);
   const Dims order = memory_order(shape.size(), layout);
   int64_t step = 1;
   for (int i = shape.size() - 1; i >= 0; --i) {
     strides[int(order[i])] = step;
-    step *= std::max<int64_t>(shape[int(order[i])], 1);
+    AR_CHECK(!__builtin_mul_overflow(step, std::max<int64_t>(shape[int(order[i])], 1), &step), "tensor: shape ", shape,
+             " is larger than memory can be");
   }
   return strides;
 }

@@ -33,7 +33,7 @@ void print(std::ostream& out, const Tensor& t, int indent) {
 std::ostream& operator<<(std::ostream& out, const Tensor& t) {
   if (!t.defined()) return out << "tensor(undefined)";
   std::ostringstream text;
-  text << std::setprecision(5) << "tensor(";
+  text << std::setprecision(is_floating(t.dtype()) ? 5 : 19) << "tensor(";
   print(text, t, 7);
   text << ", shape " << t.shape() << ", " << t.dtype() << ')';
   return out << text.str();

@@ -63,8 +63,8 @@ TensorOptions Tensor::options() const {
 
 Tensor Tensor::narrow(int dim, int64_t start, int64_t length) const {
   const int d = check_dim(dim);
-  AR_CHECK(start >= 0 && length >= 0 && start + length <= shape_[d], "narrow: ", start, " .. ", start + length,
-           " is out of range in dimension ", d, " of shape ", shape_);
+  AR_CHECK(start >= 0 && length >= 0 && start <= shape_[d] && length <= shape_[d] - start, "narrow: ", length, " from ",
+           start, " is out of range in dimension ", d, " of shape ", shape_);
   Tensor t = *this;
   t.offset_ += start * strides_[d];
   t.shape_[d] = length;
@@ -102,6 +102,7 @@ Tensor Tensor::transpose(int a, int b) const {
 Tensor Tensor::expand(const Dims& shape) const {
   const int added = shape.size() - rank();
   AR_CHECK(added >= 0, "expand: shape ", shape_, " has more dimensions than ", shape);
+  for (int64_t n : shape) AR_CHECK(n >= 0, "expand: negative size in ", shape);
   Tensor t = *this;
   t.shape_ = shape;
   t.strides_ = Dims::filled(shape.size(), 0);
@@ -125,10 +126,12 @@ Dims resolved_shape(const Dims& wanted, const Dims& from) {
       open = i;
     } else {
       AR_CHECK(shape[i] >= 0, "reshape: negative size in ", wanted);
-      known *= shape[i];
+      AR_CHECK(!__builtin_mul_overflow(known, shape[i], &known), "reshape: shape ", from, " does not fit into ",
+               wanted);
     }
   }
-  if (open >= 0 && known > 0) shape[open] = from.product() / known;
+  AR_CHECK(open < 0 || known > 0, "reshape: the -1 in ", wanted, " could be anything for shape ", from);
+  if (open >= 0) shape[open] = from.product() / known;
   AR_CHECK(shape.product() == from.product(), "reshape: shape ", from, " does not fit into ", wanted);
   return shape;
 }
@@ -283,14 +286,15 @@ Tensor empty(const Dims& shape, const TensorOptions& o) {
       step *= std::max<int64_t>(shape[int(order[i])], 1);
     }
   }
-  int64_t last = 0, bytes = 0;
+  int64_t elements = 1, bytes = 0;  // up to and with the last one
+  bool fits = true;
   for (int i = 0; i < shape.size(); ++i) {
     int64_t span;
-    AR_CHECK(!__builtin_mul_overflow(strides[i], std::max<int64_t>(shape[i] - 1, 0), &span) &&
-                 !__builtin_add_overflow(last, span, &last) && !__builtin_mul_overflow(last + 1, item, &bytes),
-             "empty: shape ", shape, " is larger than memory can be");
+    fits = fits && !__builtin_mul_overflow(strides[i], std::max<int64_t>(shape[i] - 1, 0), &span) &&
+           !__builtin_add_overflow(elements, span, &elements);
   }
-  bytes = (last + 1) * item;
+  AR_CHECK(fits && !__builtin_mul_overflow(elements, item, &bytes) && bytes < INT64_MAX / 2, "empty: shape ", shape,
+           " is larger than memory can be");
   return Tensor(Storage::allocate(bytes, o.device), 0, shape, strides, o.dtype);
 }
 
@@ -321,6 +325,9 @@ Tensor arange(int64_t n, const TensorOptions& options) {
 }
 
 Tensor from_blob(void* data, const Dims& shape, const TensorOptions& o) {
+  for (int64_t n : shape) AR_CHECK(n >= 0, "from_blob: negative size in shape ", shape);
+  AR_CHECK(data || shape.product() == 0, "from_blob: no memory for shape ", shape);
+  AR_CHECK(o.row_align == 0, "from_blob: rows are not aligned; the values must be dense");
   return Tensor(Storage::adopt(data, shape.product() * size_of(o.dtype), o.device, nullptr), 0, shape,
                 dense_strides(shape, o.layout), o.dtype);
 }
