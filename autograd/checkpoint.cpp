@@ -46,20 +46,25 @@ Variable checkpoint(const std::function<Variable(const std::vector<Variable>&)>&
   std::vector<Saved> saved;
   std::vector<bool> needs;
   for (const Variable& v : inputs) {
-    saved.emplace_back("checkpoint", "input", v.value());
+    saved.emplace_back("checkpoint", "input", v.defined() ? v.value() : Tensor());
     needs.push_back(v.requires_grad());
   }
   auto backward = [f, saved, needs, random](Backward& b) {
     std::vector<Variable> again;
-    for (size_t i = 0; i < saved.size(); ++i) again.emplace_back(saved[i].get(), needs[i]);
+    for (size_t i = 0; i < saved.size(); ++i)
+      again.push_back(saved[i].get().defined() ? Variable(saved[i].get(), needs[i]) : Variable());
     EnableGrad enable;
     Recomputation recomputation;
     ReplayRandom replay(random);
     const Variable y = f(again);
-    y.backward(b.grad());
+    if (y.requires_grad()) y.backward(b.grad());
     std::vector<Tensor> grads;
-    for (const Variable& v : again)
-      grads.push_back(v.requires_grad() && !v.grad().defined() ? zeros_like(v.value()) : v.grad());
+    for (const Variable& v : again) {
+      if (!v.requires_grad())
+        grads.emplace_back();
+      else
+        grads.push_back(v.grad().defined() ? v.grad() : zeros_like(v.value()));
+    }
     return grads;
   };
   // Parameters used inside f may be all that needs gradients, so this is recorded whatever the inputs say.

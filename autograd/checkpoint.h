@@ -7,7 +7,8 @@
 namespace ar {
 
 /// f(inputs), keeping none of its intermediate results: the backward pass computes them again. Dropout draws the same
-/// masks and batch norm's running statistics move once. f may use parameters that are not among the inputs.
+/// masks (of the default generator) and batch norm's running statistics move once. f may use leaves that are not among
+/// the inputs (parameters); computed variables must be inputs. The result requires gradients whatever the inputs do.
 Variable checkpoint(const std::function<Variable(const std::vector<Variable>&)>& f,
                     const std::vector<Variable>& inputs);
 

@@ -77,6 +77,8 @@ struct Engine {
       std::vector<Slot> slots = std::move(pending.begin()->second.second);
       pending.erase(pending.begin());
 
+      AR_CHECK(node->fn, "backward: the graph of ", node->op,
+               " was freed by an earlier backward(); retain_graph keeps it");
       Backward context;
       context.node_ = node.get();
       for (size_t i = 0; i < slots.size(); ++i) {
@@ -88,8 +90,6 @@ struct Engine {
         context.grads_.push_back(std::move(g));
       }
       for (const Edge& e : node->edges) context.wanted_.push_back(e.wanted());
-      AR_CHECK(node->fn, "backward: the graph of ", node->op,
-               " was freed by an earlier backward(); retain_graph keeps it");
       std::vector<Tensor> grads = node->fn(context);
       if (!retain_graph) node->fn = nullptr;
       context.grads_.clear();

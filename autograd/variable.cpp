@@ -42,7 +42,10 @@ bool Variable::requires_grad() const { return state_ && state_->requires_grad; }
 bool Variable::is_leaf() const { return !checked(state_).producer; }
 const Tensor& Variable::grad() const { return checked(state_).grad; }
 void Variable::zero_grad() const { checked(state_).grad = {}; }
-void Variable::retain_grad() const { checked(state_).retains_grad = true; }
+void Variable::retain_grad() const {
+  AR_CHECK(requires_grad(), "retain_grad: the variable does not require gradients");
+  state_->retains_grad = true;
+}
 
 void Variable::set_requires_grad(bool on) const {
   AR_CHECK(is_leaf(), "set_requires_grad: only leaves can be told; use detach()");
@@ -58,6 +61,9 @@ void Variable::set_grad(Tensor grad) const {
 
 void Variable::set_value(Tensor value) const {
   AR_CHECK(is_leaf(), "set_value: only leaves can be replaced");
+  AR_CHECK(value.defined(), "set_value: an undefined tensor");
+  AR_CHECK(!requires_grad() || is_floating(value.dtype()), "set_value: only floating tensors have gradients, not ",
+           value.dtype());
   state_->value = std::move(value);
 }
 
