@@ -150,7 +150,7 @@ LstmGrads lstm_backward(const Tensor& x, const LstmWeights& w, const LstmStates&
   g.h0 = gh, g.c0 = gc;
   const bool flat = is_flat(x);
   if (wanted.x) {
-    g.x = empty_like(x);
+    g.x = x.stride(2) == 1 ? empty_like(x) : row_major(x.shape(), x);
     const Tensor out = pixels(g.x, flat && is_flat(g.x));
     conv2d_backward_data(pixels(ggates, flat && is_flat(g.x)), kernel1x1(w.ih), out.shape(), {}, {}, out, false,
                          packing_of(pass));
