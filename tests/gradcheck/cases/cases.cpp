@@ -8,7 +8,9 @@ const std::vector<Case>& all() {
   static const std::vector<Case> cases = [] {
     std::vector<Case> c;
     const Table table(c);
-    for (const auto add : {add_elementwise, add_reduce, add_shape}) add(table);
+    for (const auto add : {add_elementwise, add_reduce, add_max, add_shape, add_matmul, add_linear, add_loss, add_conv,
+                           add_pool, add_norm, add_fused, add_sequence, add_modules, add_models})
+      add(table);
     return c;
   }();
   return cases;

@@ -31,7 +31,10 @@ class Table {
  public:
   explicit Table(std::vector<Case>& cases) : cases_(cases) {}
   void operator()(const char* op, std::string name, std::function<Problem()> make) const {
-    cases_.push_back({op, std::move(name), std::move(make)});
+    cases_.push_back({op, std::move(name), [make = std::move(make)] {
+                        manual_seed(1);  // initial weights do not depend on the rows before
+                        return make();
+                      }});
   }
 
  private:
@@ -43,7 +46,15 @@ void add_reduce(const Table&);
 void add_max(const Table&);
 void add_shape(const Table&);
 void add_matmul(const Table&);
+void add_linear(const Table&);
 void add_loss(const Table&);
+void add_conv(const Table&);
+void add_pool(const Table&);
+void add_norm(const Table&);
+void add_fused(const Table&);
+void add_sequence(const Table&);
+void add_modules(const Table&);
+void add_models(const Table&);
 
 /// How a sample lies in memory.
 enum class Memory {

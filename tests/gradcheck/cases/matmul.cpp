@@ -40,4 +40,38 @@ void add_matmul(const Table& table) {
   });
 }
 
+void add_linear(const Table& table) {
+  struct Row {
+    const char* name;
+    Dims x;
+    int64_t out;
+    bool bias = true;
+    Memory memory_x = Memory::dense, memory_weight = Memory::dense;
+  };
+  static const std::vector<Row> rows = {
+      {"size_1", {1, 1}, 1},
+      {"odd", {3, 5}, 7},
+      {"vector", {4}, 3},
+      {"sequences", {2, 3, 4}, 5},
+      {"images", {2, 2, 3, 4}, 2},
+      {"no_bias", {3, 4}, 5, false},
+      {"large", {9, 33}, 35},
+      {"no_rows", {0, 4}, 3},
+      {"transposed", {3, 4}, 5, true, Memory::transposed, Memory::transposed},
+      {"narrow", {3, 4}, 5, true, Memory::narrow, Memory::narrow},
+  };
+  const GradcheckFn f = [](auto& x) -> std::vector<Variable> {
+    return {linear(x[0], x[1], x.size() > 2 ? x[2] : Variable())};
+  };
+  for (const Row& r : rows)
+    table("linear", r.name, [&r, f] {
+      std::vector<Variable> in{sample(r.x, r.memory_x, -2, 2, 1),
+                               sample({r.out, r.x.back()}, r.memory_weight, -2, 2, 2)};
+      if (r.bias) in.push_back(sample({r.out}, 3));
+      return Problem{f, in};
+    });
+  table("linear", "x_only", [f] { return Problem{f, {sample({2, 3}, 1), constant({4, 3}, 2), constant({4}, 3)}}; });
+  table("linear", "weight_only", [f] { return Problem{f, {constant({2, 3}, 1), sample({4, 3}, 2)}}; });
+}
+
 }  // namespace ar::gradcheck_cases
