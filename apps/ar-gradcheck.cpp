@@ -14,7 +14,7 @@ int check(const std::vector<const ar::gradcheck_cases::Case*>& rows) {
     ar::GradcheckResult r;
     try {
       const auto problem = row->make();
-      r = ar::gradcheck(problem.f, problem.inputs, problem.parameters);
+      r = ar::gradcheck(problem.f, problem.inputs, problem.parameters, problem.options);
     } catch (const ar::Error& e) {
       r.passed = false;
       r.message = e.what();
@@ -41,7 +41,9 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
-    return app.exit(e) ? 2 : 0;
+    if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
+    std::fprintf(stderr, "error: %s; --help shows the options\n", e.what());
+    return 2;
   }
   try {
     std::vector<const ar::gradcheck_cases::Case*> rows;

@@ -11,7 +11,7 @@ class Row : public testing::Test {
   explicit Row(const Case& c) : case_(c) {}
   void TestBody() override {
     const Problem p = case_.make();
-    const GradcheckResult r = gradcheck(p.f, p.inputs, p.parameters);
+    const GradcheckResult r = gradcheck(p.f, p.inputs, p.parameters, p.options);
     EXPECT_TRUE(r.passed) << r.message;
   }
 

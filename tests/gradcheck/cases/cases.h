@@ -14,6 +14,7 @@ struct Problem {
   GradcheckFn f;
   std::vector<Variable> inputs;
   std::vector<Variable> parameters = {};
+  GradcheckOptions options = {};
 };
 
 struct Case {

@@ -1,7 +1,9 @@
 // Whole networks, small ones, with respect to their inputs and all their parameters.
 #include "nn/models/densenet.h"
+#include "nn/models/image_classifier.h"
 #include "nn/models/lrcn.h"
 #include "nn/models/resnet.h"
+#include "nn/models/tiny_darknet.h"
 #include "tests/gradcheck/cases/cases.h"
 
 namespace ar::gradcheck_cases {
@@ -27,7 +29,12 @@ Problem of(M module, const Variable& x, bool training = true) {
   module.train(training);
   module.to(Dtype::f64);
   const auto m = std::make_shared<M>(std::move(module));
-  return {[m](auto& in) -> std::vector<Variable> { return {m->forward(in[0])}; }, {x}, m->parameters()};
+  // One projection: millions of parameters in a hundred tensors take their time. A small step: among so many units some
+  // are near the kink of their activation.
+  return {[m](auto& in) -> std::vector<Variable> { return {m->forward(in[0])}; },
+          {x},
+          m->parameters(),
+          {.eps = 1e-8, .projections = 1}};
 }
 
 void add_lrcn(const Table& table) {
@@ -65,6 +72,14 @@ void add_models(const Table& table) {
   table("DenseNet", "evaluation", [dense] { return of(nn::DenseNet(dense), sample({1, 3, 32, 32}), false); });
   table("ResNet", "blocks", [] {
     return of(nn::ResNet({.layers = {1, 1, 0, 0}, .classes = 2}), sample({2, 3, 16, 16}));
+  });
+  table("TinyDarknet", "training", [] { return of(nn::TinyDarknet(2), sample({2, 3, 32, 35})); });
+  table("ImageClassifier", "training", [] {
+    return of(nn::ImageClassifier({.feature_extractor = "tiny_darknet", .classes = 3}), sample({2, 3, 32, 32}));
+  });
+  table("ImageClassifier", "frozen", [] {
+    return of(nn::ImageClassifier({.feature_extractor = "tiny_darknet", .classes = 3, .freeze = true}),
+              sample({2, 3, 32, 32}));
   });
   add_lrcn(table);
 }
