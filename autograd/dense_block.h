@@ -9,6 +9,7 @@
 // batch_norm_gradients); the first term is added in place by the convolution, and sum a_r + (sum b_r) * x once, when
 // the channel's gradient is complete.
 #pragma once
+#include "autograd/batch_stats.h"
 #include "autograd/norm.h"
 #include "autograd/pool.h"
 
@@ -26,11 +27,6 @@ struct DenseLayerParameters {
   Variable conv1;  // (bn_size * k, C, 1, 1)
   NormParameters norm2;
   Variable conv2;  // (k, bn_size * k, 3, 3)
-};
-
-/// Sums over all pixels of each channel, from which the next norm takes its statistics. Empty: not known.
-struct ChannelSums {
-  std::vector<double> sum, sum_sq;
 };
 
 struct DenseBlockResult {

@@ -3,33 +3,6 @@
 #include "autograd/checkpoint.h"
 
 namespace ar {
-namespace {
-
-int64_t values_per_channel(const Tensor& x) { return x.size(1) ? x.numel() / x.size(1) : 0; }
-
-ChannelStats measure(const Tensor& x) {
-  std::vector<double> sum(x.size(1)), sum_sq(x.size(1));
-  ops::channel_sums(x, sum, sum_sq);
-  return channel_stats(sum, sum_sq, values_per_channel(x));
-}
-
-ChannelStats batch_stats(const Tensor& x, const ChannelSums& known) {
-  const int64_t count = values_per_channel(x);
-  AR_CHECK(count > 1, "batch_norm: training needs more than one value per channel, x is ", x.shape());
-  ChannelStats stats = known.sum.empty() ? measure(x) : channel_stats(known.sum, known.sum_sq, count);
-  if (!ill_conditioned(stats)) return stats;
-  // Far from zero, E[x^2] - E[x]^2 cancels: measure again around the means.
-  std::vector<double> minus_mean = stats.mean;
-  for (double& m : minus_mean) m = -m;
-  const Tensor offset = ops::channel_vector(minus_mean, x.dtype(), x.device());
-  ChannelStats around = measure(ops::channel_affine(x, ones(offset.shape(), offset.options()), offset));
-  const std::vector<double> rounded = offset.to_vector<double>();
-  for (size_t c = 0; c < rounded.size(); ++c) around.mean[c] -= rounded[c];
-  return around;
-}
-
-}  // namespace
-
 FusedNorm::FusedNorm(const Tensor& x, const ChannelSums& known, const NormParameters& norm,
                      const BatchNormOptions& options)
     : weight_(norm.weight.value().to_vector<double>()),
@@ -40,16 +13,12 @@ FusedNorm::FusedNorm(const Tensor& x, const ChannelSums& known, const NormParame
       training_(options.training) {
   AR_CHECK(int64_t(weight_.size()) == x.size(1), "batch_norm: weight ", norm.weight.shape(), " does not fit x ",
            x.shape());
-  ChannelStats running{norm.running_mean.to_vector<double>(), norm.running_var.to_vector<double>()};
   if (training_) {
-    stats_ = batch_stats(x, known);
-    if (!recomputing()) {
-      update_running_stats(running, stats_, count_, options.momentum);
-      norm.running_mean.copy_from(ops::channel_vector(running.mean, x.dtype(), x.device()));
-      norm.running_var.copy_from(ops::channel_vector(running.var, x.dtype(), x.device()));
-    }
+    AR_CHECK(count_ > 1, "batch_norm: training needs more than one value per channel, x is ", x.shape());
+    stats_ = BatchStats(x, known).of_x();
+    if (!recomputing()) update_running_(norm.running_mean, norm.running_var, stats_, count_, options.momentum);
   } else {
-    stats_ = std::move(running);
+    stats_ = {norm.running_mean.to_vector<double>(), norm.running_var.to_vector<double>()};
   }
   const ChannelAffine affine = batch_norm_affine(stats_, weight_, norm.bias.value().to_vector<double>(), eps_);
   scale_ = ops::channel_vector(affine.scale, x.dtype(), x.device());

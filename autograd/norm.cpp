@@ -1,8 +1,8 @@
 #include "autograd/norm.h"
 
+#include "autograd/batch_stats.h"
 #include "autograd/checkpoint.h"
 #include "autograd/elementwise.h"
-#include "tensor/batch_norm_math.h"
 #include "tensor/ops_norm.h"
 
 namespace ar {
@@ -11,46 +11,6 @@ namespace {
 using Vector = std::vector<double>;
 
 Vector doubles(const Tensor& t) { return t.defined() ? t.to_vector<double>() : Vector(); }
-
-/// x + offset per channel; x itself where there is none.
-Tensor moved(const Tensor& x, const Tensor& offset) {
-  if (!offset.defined()) return x;
-  return ops::channel_affine(x, ones(offset.shape(), {.dtype = x.dtype(), .device = x.device()}), offset);
-}
-
-/// A batch with its statistics. The variance is E[x^2] - E[x]^2, which cancels where a mean is large; such an x is
-/// moved to its means first. The moved copy lives for one pass only: the backward pass makes it again from the offset.
-struct Batch {
-  Tensor x, offset;    // what the norm reads: the given x, or x + offset
-  ChannelStats stats;  // of that
-};
-
-ChannelStats measure(const Tensor& x, int64_t count) {
-  Vector sum(x.size(1)), sum_sq(x.size(1));
-  ops::channel_sums(x, sum, sum_sq);
-  return channel_stats(sum, sum_sq, count);
-}
-
-Batch measured_batch(const Tensor& x, int64_t count) {
-  Batch b{x, {}, measure(x, count)};
-  if (!ill_conditioned(b.stats)) return b;
-  Vector minus_mean = b.stats.mean;
-  for (double& m : minus_mean) m = -m;
-  b.offset = ops::channel_vector(minus_mean, x.dtype(), x.device());
-  b.x = moved(x, b.offset);
-  b.stats = measure(b.x, count);
-  return b;
-}
-
-void move_running(const Tensor& running_mean, const Tensor& running_var, const Batch& b, int64_t count,
-                  double momentum) {
-  ChannelStats running{doubles(running_mean), doubles(running_var)}, batch = b.stats;
-  const Vector offset = doubles(b.offset);  // as the dtype rounded it
-  for (size_t c = 0; c < offset.size(); ++c) batch.mean[c] -= offset[c];
-  update_running_stats(running, batch, count, momentum);
-  running_mean.copy_from(ops::channel_vector(running.mean, b.x.dtype(), b.x.device()));
-  running_var.copy_from(ops::channel_vector(running.var, b.x.dtype(), b.x.device()));
-}
 
 void check_arguments(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
                      const Tensor& bias, Activation activation) {
@@ -89,33 +49,35 @@ Variable batch_norm(const Variable& x, const Tensor& running_mean, const Tensor&
   const Dtype dtype = x.dtype();
   const Device device = x.value().device();
   const bool of_batch = options.training || !running_mean.defined();
-  const int64_t channels = x.size(1), count = channels > 0 ? x.numel() / channels : 0;
+  const int64_t channels = x.size(1), count = values_per_channel(x.value());
   AR_CHECK(!options.training || count != 1, "batch_norm: training needs more than one value per channel, x is ",
            x.shape());
 
-  Batch batch{x.value(), {}, {}};
+  Tensor offset;  // a batch far from zero is normalised as x + offset: the backward pass makes that copy again
+  ChannelStats stats;
   if (of_batch && count > 0) {
-    batch = measured_batch(x.value(), count);
+    const BatchStats batch(x.value());
+    offset = batch.offset, stats = batch.stats;
     if (options.training && running_mean.defined() && !recomputing())
-      move_running(running_mean, running_var, batch, count, options.momentum);
+      update_running_(running_mean, running_var, batch.of_x(), count, options.momentum);
   } else if (running_mean.defined()) {
-    batch.stats = {doubles(running_mean), doubles(running_var)};
+    stats = {doubles(running_mean), doubles(running_var)};
   } else {
-    batch.stats = {Vector(channels, 0), Vector(channels, 1)};  // of nothing: any will do
+    stats = {Vector(channels, 0), Vector(channels, 1)};  // of nothing: any will do
   }
 
   const Vector w_values = doubles(w);
-  const ChannelAffine affine = batch_norm_affine(batch.stats, w_values, doubles(beta), options.eps);
+  const ChannelAffine affine = batch_norm_affine(stats, w_values, doubles(beta), options.eps);
   const Tensor scale = ops::channel_vector(affine.scale, dtype, device);
   const Tensor shift = ops::channel_vector(affine.shift, dtype, device);
-  Tensor y = ops::channel_affine(batch.x, scale, shift, options.activation);
+  Tensor y = ops::channel_affine(shifted(x.value(), offset), scale, shift, options.activation);
 
   const Saved saved("batch_norm", "input", x.value());
   const bool relu = options.activation == Activation::relu;
   return record("batch_norm", std::move(y), {x, weight, bias},
-                [saved, offset = batch.offset, stats = batch.stats, w_values, scale, shift, relu, of_batch, count,
+                [saved, offset, stats, w_values, scale, shift, relu, of_batch, count,
                  eps = options.eps](Backward& b) -> std::vector<Tensor> {
-                  const Tensor input = moved(saved.get(), offset);
+                  const Tensor input = shifted(saved.get(), offset);
                   const auto vector = [&](const Vector& v) {
                     return ops::channel_vector(v, input.dtype(), input.device());
                   };
