@@ -26,19 +26,20 @@ void copy_row(const char* x, int64_t x_stride, char* y, int64_t y_stride, int64_
 template <class U>
 void transpose_tile(const char* x, int64_t x_stride, char* y, int64_t y_stride, int64_t rows, int64_t columns) {
   constexpr int64_t side = 16;
-  for (int64_t j0 = 0; j0 < columns; j0 += side) {
-    const int64_t m = columns - j0 < side ? columns - j0 : side;
-    for (int64_t i0 = 0; i0 < rows; i0 += side) {
-      const int64_t n = rows - i0 < side ? rows - i0 : side;
+  for (int64_t i0 = 0; i0 < rows; i0 += side) {
+    const int64_t n = rows - i0 < side ? rows - i0 : side;
+    for (int64_t j0 = 0; j0 < columns; j0 += side) {
+      const int64_t m = columns - j0 < side ? columns - j0 : side;
       const char* const from = x + i0 * x_stride + j0 * int64_t(sizeof(U));
       char* const to = y + j0 * y_stride + i0 * int64_t(sizeof(U));
       if (n == side && m == side) {
         U square[side][side];
-        for (int64_t i = 0; i < side; ++i) {
-          const U* const line = reinterpret_cast<const U*>(from + i * x_stride);
-          for (int64_t j = 0; j < side; ++j) square[j][i] = line[j];
+        for (int64_t i = 0; i < side; ++i) __builtin_memcpy(square[i], from + i * x_stride, sizeof square[i]);
+        for (int64_t j = 0; j < side; ++j) {
+          U line[side];
+          for (int64_t i = 0; i < side; ++i) line[i] = square[i][j];
+          __builtin_memcpy(to + j * y_stride, line, sizeof line);
         }
-        for (int64_t j = 0; j < side; ++j) __builtin_memcpy(to + j * y_stride, square[j], sizeof square[j]);
       } else {
         for (int64_t j = 0; j < m; ++j)
           for (int64_t i = 0; i < n; ++i)

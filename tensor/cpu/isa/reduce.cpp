@@ -9,8 +9,8 @@
 namespace ar::cpu::AR_ISA {
 namespace {
 
-constexpr int64_t kGrain = 32768;  // elements
-constexpr int64_t kColumns = 256;  // columns whose sums are kept at once
+constexpr int64_t kGrain = 32768;   // elements
+constexpr int64_t kColumns = 1024;  // columns whose sums are kept at once
 
 /// totals[j] += column j of some rows, for j < columns <= kColumns.
 template <class Op, class T>
