@@ -44,8 +44,8 @@ struct Meetings {
 template <class T>
 [[gnu::always_inline]] inline Vec<T> load_repeated(const T* x, int64_t first, int n, int64_t multiplier) {
   using V = Vec<T>;
-  if (multiplier == 1) return n == V::lanes ? V::load(x + first) : V::load(x + first, n);
-  T lanes[V::lanes] = {};
+  if (multiplier == 1) return n == V::kLanes ? V::load(x + first) : V::load(x + first, n);
+  T lanes[V::kLanes] = {};
   for (int i = 0; i < n; ++i) lanes[i] = x[(first + i) / multiplier];
   return V::load(lanes);
 }
@@ -61,7 +61,7 @@ template <class T>
 inline void depthwise_row(const Correlation<T>& c, const Meetings& rows, const int64_t* meetings, int64_t taps_w,
                           int64_t n, int64_t row, int64_t width, int64_t channels, int64_t repeat, T* sums) {
   using V = Vec<T>;
-  constexpr int L = V::lanes;
+  constexpr int L = V::kLanes;
   const int64_t padded = round_up(channels, L);
   const bool scaled = c.reader.scale != nullptr;
   for (int64_t o = 0; o < channels; o += L) {
@@ -146,7 +146,7 @@ inline void depthwise_backward_weight(const Images<const T>& x, Reader<T> reader
                                       const KernelAxis& rows, const KernelAxis& columns, const View& gw,
                                       bool accumulate) {
   using V = Vec<T>;
-  constexpr int L = V::lanes;
+  constexpr int L = V::kLanes;
   const int64_t channels = gy.channels, taps = rows.kernel * columns.kernel;
   if (channels * taps == 0) return;
   const int64_t multiplier = channels / x.channels;

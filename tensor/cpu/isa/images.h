@@ -137,7 +137,7 @@ template <class T>
 inline void read_pixels(const T* x, std::ptrdiff_t step, int64_t pixels, int64_t k, Reader<T> r, T* out,
                         std::ptrdiff_t out_step) {
   using V = Vec<T>;
-  constexpr int L = V::lanes;
+  constexpr int L = V::kLanes;
   if (pixels <= 0) return;
   if (!r.scale && step == k && out_step == k) {
     __builtin_memcpy(out, x, std::size_t(pixels * k) * sizeof(T));

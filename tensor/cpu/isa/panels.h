@@ -29,7 +29,7 @@ template <class T>
 template <class T>
 inline void pack_panel(const T* in, std::ptrdiff_t k_step, std::ptrdiff_t i_step, int64_t k, int64_t columns, T* out) {
   using V = Vec<T>;
-  constexpr int L = V::lanes, P = kPanel<T>;
+  constexpr int L = V::kLanes, P = kPanel<T>;
   if (i_step == 1) {
     const int n0 = int(least(columns, L)), n1 = int(columns) - n0;
     if (columns == P)
@@ -60,7 +60,7 @@ template <class T>
 inline void unpack_panel(const T* in, int64_t k, int64_t columns, bool accumulate, T* out, std::ptrdiff_t k_step,
                          std::ptrdiff_t i_step) {
   using V = Vec<T>;
-  constexpr int L = V::lanes, P = kPanel<T>;
+  constexpr int L = V::kLanes, P = kPanel<T>;
   auto put = [&](V v, T * to, int n) __attribute__((always_inline)) {
     if (accumulate) v += V::load(to, n);
     v.store(to, n);

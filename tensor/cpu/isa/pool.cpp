@@ -83,9 +83,9 @@ void max_pool2d(const PoolParams& p, const View& x, const View& y, const View& i
         }
       io.store(best, to + j);
       if (!index) return;
-      T offsets[Vec<T>::lanes];
+      T offsets[Vec<T>::kLanes];
       position.store(offsets);
-      const int64_t n = smaller(Vec<T>::lanes, o.channels.length() - j);
+      const int64_t n = smaller(Vec<T>::kLanes, o.channels.length() - j);
       for (int64_t i = 0; i < n; ++i) index[j + i] = first + int32_t(offsets[i]);
     });
   });

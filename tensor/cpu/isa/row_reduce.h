@@ -92,14 +92,14 @@ typename Op::template Total<T> along_row(const T* x, int64_t n) {
   int64_t i = 0;
   if constexpr (is_float<T>) {
     using V = Vec<T>;
-    constexpr int64_t step = 4 * V::lanes, longest = kBlock * step;
+    constexpr int64_t step = 4 * V::kLanes, longest = kBlock * step;
     while (n - i >= step) {  // four registers, kBlock times
       const int64_t end = n - i < longest ? n - (n - i) % step : i + longest;
       V s[4];
       for (V& v : s) v = V::set1(Op::template first<T>());
       for (; i < end; i += step)
-        for (int j = 0; j < 4; ++j) s[j] = Op::lanes(s[j], V::load(x + i + j * V::lanes));
-      T lane[V::lanes];
+        for (int j = 0; j < 4; ++j) s[j] = Op::lanes(s[j], V::load(x + i + j * V::kLanes));
+      T lane[V::kLanes];
       Op::lanes(Op::lanes(s[0], s[1]), Op::lanes(s[2], s[3])).store(lane);
       for (T v : lane) total = Op::template f<A>(total, A(v));
     }
@@ -112,7 +112,7 @@ typename Op::template Total<T> along_row(const T* x, int64_t n) {
 template <class T>
 double dot(const T* a, const T* b, int64_t n) {
   double total = 0;
-  constexpr int64_t block = kBlock * Vec<T>::lanes;
+  constexpr int64_t block = kBlock * Vec<T>::kLanes;
   for (int64_t i = 0; i < n; i += block) {
     Vec<T> sum = Vec<T>::zero();
     each_vector<T>(n - i < block ? n - i : block,

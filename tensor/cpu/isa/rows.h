@@ -124,7 +124,7 @@ struct Part {
 template <class T, class F>
 [[gnu::always_inline]] inline void each_vector(int64_t n, F&& f) {
   int64_t i = 0;
-  for (; i + Vec<T>::lanes <= n; i += Vec<T>::lanes) f(i, Whole<T>{});
+  for (; i + Vec<T>::kLanes <= n; i += Vec<T>::kLanes) f(i, Whole<T>{});
   if (i < n) f(i, Part<T>{int(n - i)});
 }
 

@@ -2,7 +2,7 @@
 // AVX-512, 32 with AVX2, 16 otherwise (plain compiler vectors: SSE2 on x86-64, NEON on ARM).
 //
 // Comparisons give a Mask, select(mask, a, b) picks per lane. Loads and stores are unaligned; those with a count touch
-// `n` elements and no more (n in [0, lanes]), and lanes that were not loaded are zero.
+// `n` elements and no more (n in [0, kLanes]), and lanes that were not loaded are zero.
 #pragma once
 #include <cstdint>
 #if defined(__AVX2__)
@@ -56,7 +56,7 @@ template <class T>
 struct Vec {
   using Raw = typename VecTypes<T>::Raw;
   using Int = typename VecTypes<T>::Int;  // integers of T's size: + - & | << >> as plain operators
-  static constexpr int lanes = kVectorBytes / int(sizeof(T));
+  static constexpr int kLanes = kVectorBytes / int(sizeof(T));
   Raw raw;
 
   static Vec zero() { return {Raw{}}; }
@@ -210,19 +210,19 @@ inline Vec<double> sqrt(Vec<double> a) { return {_mm256_sqrt_pd(a.raw)}; }
 template <class T>
 inline Vec<T> Vec<T>::set1(T s) {
   Raw r;
-  for (int i = 0; i < lanes; ++i) r[i] = s;
+  for (int i = 0; i < kLanes; ++i) r[i] = s;
   return {r};
 }
 template <class T>
 inline Vec<T> Vec<T>::load(const T* p, int n) {
   Raw r{};
-  for (int i = 0; i < lanes; ++i)
+  for (int i = 0; i < kLanes; ++i)
     if (i < n) r[i] = p[i];
   return {r};
 }
 template <class T>
 inline void Vec<T>::store(T* p, int n) const {
-  for (int i = 0; i < lanes; ++i)
+  for (int i = 0; i < kLanes; ++i)
     if (i < n) p[i] = raw[i];
 }
 template <class T>
@@ -232,7 +232,7 @@ inline Vec<T> select(Mask<T> m, Vec<T> a, Vec<T> b) {
 template <class T>
 inline bool any(Mask<T> m) {
   bool some = false;
-  for (int i = 0; i < Vec<T>::lanes; ++i) some |= m.raw[i] != 0;
+  for (int i = 0; i < Vec<T>::kLanes; ++i) some |= m.raw[i] != 0;
   return some;
 }
 template <class T>
@@ -248,11 +248,11 @@ inline Vec<T> min(Vec<T> a, Vec<T> b) {
   return {a.raw < b.raw ? a.raw : b.raw};
 }
 inline Vec<float> sqrt(Vec<float> a) {
-  for (int i = 0; i < a.lanes; ++i) a.raw[i] = __builtin_sqrtf(a.raw[i]);
+  for (int i = 0; i < a.kLanes; ++i) a.raw[i] = __builtin_sqrtf(a.raw[i]);
   return a;
 }
 inline Vec<double> sqrt(Vec<double> a) {
-  for (int i = 0; i < a.lanes; ++i) a.raw[i] = __builtin_sqrt(a.raw[i]);
+  for (int i = 0; i < a.kLanes; ++i) a.raw[i] = __builtin_sqrt(a.raw[i]);
   return a;
 }
 
@@ -279,9 +279,9 @@ inline Vec<T> abs(Vec<T> a) {
 /// Sum of all lanes, pairwise: a fixed order.
 template <class T>
 inline T sum_lanes(Vec<T> a) {
-  T v[Vec<T>::lanes];
+  T v[Vec<T>::kLanes];
   a.store(v);
-  for (int n = Vec<T>::lanes / 2; n > 0; n /= 2)
+  for (int n = Vec<T>::kLanes / 2; n > 0; n /= 2)
     for (int i = 0; i < n; ++i) v[i] += v[i + n];
   return v[0];
 }

@@ -40,7 +40,7 @@ template <class T>
 template <class T, int P, int NV>
 [[gnu::always_inline]] inline void finish_registers(const Tile<T>& t, Vec<T> (&acc)[P][NV]) {
   using V = Vec<T>;
-  constexpr int P1 = (P + 1) / 2, L = V::lanes;
+  constexpr int P1 = (P + 1) / 2, L = V::kLanes;
   const Finish<T>& f = *t.finish;
   const int64_t ch = t.channel;
   auto at = [&](auto* p1, auto* p2, std::ptrdiff_t step, int i) __attribute__((always_inline)) {
@@ -102,7 +102,7 @@ template <class T, int P, int NV>
 template <class T, int P, int NV, bool kFinish>
 void tile(const Tile<T>& t) {
   using V = Vec<T>;
-  constexpr int P1 = (P + 1) / 2, P2 = P / 2, L = V::lanes;
+  constexpr int P1 = (P + 1) / 2, P2 = P / 2, L = V::kLanes;
   V acc[P][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < P; ++i)
@@ -193,8 +193,8 @@ template <class T>
 void finish_memory(const Finish<T>& f, const Sums<T>& s) {
   using V = Vec<T>;
   const V slope = V::set1(f.slope);
-  for (int64_t j = 0; j < s.columns; j += V::lanes) {
-    const int n = s.columns - j < V::lanes ? int(s.columns - j) : V::lanes;
+  for (int64_t j = 0; j < s.columns; j += V::kLanes) {
+    const int n = s.columns - j < V::kLanes ? int(s.columns - j) : V::kLanes;
     const int64_t ch = s.channel + j;
     V sc = V::set1(1), sh = V::zero(), s1 = V::zero(), s2 = V::zero();
     if (f.scale) sc = V::load(f.scale + ch, n), sh = V::load(f.shift + ch, n);
@@ -223,7 +223,7 @@ void finish_memory(const Finish<T>& f, const Sums<T>& s) {
 template <class T, int P, int NV>
 void grad_tile(const GradTile<T>& t) {
   using V = Vec<T>;
-  constexpr int L = V::lanes;
+  constexpr int L = V::kLanes;
   V acc[P][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < P; ++i)
