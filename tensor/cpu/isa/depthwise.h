@@ -56,68 +56,76 @@ template <class T>
   return scaled && relu ? max(Vec<T>::zero(), x) : x;
 }
 
-/// One row of destinations before finish: sums[d][channel], `channels` of them (those of the larger side).
+/// What one destination pixel meets: sources and the weights of their taps.
 template <class T>
-inline void depthwise_row(const Correlation<T>& c, const Meetings& rows, const int64_t* meetings, int64_t taps_w,
-                          int64_t n, int64_t row, int64_t width, int64_t channels, int64_t repeat, T* sums) {
+struct Meeting {
+  const T *x, *w;
+};
+
+/// One destination pixel before finish: sums[channel], `channels` of them (those of the larger side).
+template <class T>
+inline void depthwise_pixel(const Reader<T>& reader, const Meeting<T>* meetings, int64_t count, int64_t channels,
+                            int64_t repeat, T* sums) {
   using V = Vec<T>;
   constexpr int L = V::kLanes;
-  const int64_t padded = round_up(channels, L);
-  const bool scaled = c.reader.scale != nullptr;
-  for (int64_t o = 0; o < channels; o += L) {
-    const int m = int(least(L, channels - o));
-    const V scale = scaled ? load_repeated(c.reader.scale, o, m, repeat) : V::zero();
-    const V shift = scaled ? load_repeated(c.reader.shift, o, m, repeat) : V::zero();
-    for (int64_t d = 0; d < width; ++d) {
-      const int64_t* list = meetings + d * (2 * taps_w + 1);
-      V acc = V::zero();
-      rows.each(
-          row, [&](int64_t i, int64_t source) __attribute__((always_inline)) {
-            const T* x = c.x.at(n, source, 0);
-            const T* w = c.packed + i * taps_w * padded + o;
-            for (int64_t e = 0; e < list[0]; ++e) {
-              const V v = read(load_repeated(x + list[2 + 2 * e] * c.x.pixel, o, m, repeat), scale, shift, scaled,
-                               c.reader.relu);
-              acc = fma(v, V::load(w + list[1 + 2 * e] * padded), acc);
-            }
-          });
-      if (m == L)
-        acc.store(sums + d * channels + o);
-      else
-        acc.store(sums + d * channels + o, m);
+  const bool scaled = reader.scale != nullptr;
+  int64_t o = 0;
+  if (repeat == 1 && !scaled) {  // two vectors at once share the pointers
+    for (; o + 2 * L <= channels; o += 2 * L) {
+      V a = V::zero(), b = V::zero();
+      for (int64_t e = 0; e < count; ++e) {
+        const T *x = meetings[e].x + o, *w = meetings[e].w + o;
+        a = fma(V::load(x), V::load(w), a);
+        b = fma(V::load(x + L), V::load(w + L), b);
+      }
+      a.store(sums + o);
+      b.store(sums + o + L);
     }
+  }
+  for (; o < channels; o += L) {
+    const int m = int(least(L, channels - o));
+    const V scale = scaled ? load_repeated(reader.scale, o, m, repeat) : V::zero();
+    const V shift = scaled ? load_repeated(reader.shift, o, m, repeat) : V::zero();
+    V acc = V::zero();
+    for (int64_t e = 0; e < count; ++e)
+      acc = fma(read(load_repeated(meetings[e].x, o, m, repeat), scale, shift, scaled, reader.relu),
+                V::load(meetings[e].w + o), acc);
+    if (m == L)
+      acc.store(sums + o);
+    else
+      acc.store(sums + o, m);
   }
 }
 
-/// The sum over meetings for all destinations, `repeat`: sources per ..., see the two callers.
+/// For all destinations. `repeat`: output channels for each channel of the sources, `fold`: for each of the
+/// destinations.
 template <class T>
 inline void depthwise_run(const Correlation<T>& c, const KernelAxis& rows, const KernelAxis& columns, bool backward) {
   const int64_t width = c.y.width, height = c.y.height, taps_w = columns.kernel;
   if (c.y.count * height * width * c.y.channels == 0) return;
-  const int64_t channels = most(c.x.channels, c.y.channels);  // of the convolution's output
+  const int64_t channels = most(c.x.channels, c.y.channels), padded = round_up(channels, kLanes<T>);
   const int64_t repeat = backward ? 1 : channels / c.x.channels, fold = backward ? channels / c.y.channels : 1;
   const Meetings across{columns, backward, c.x.width}, down{rows, backward, c.x.height};
   constexpr int64_t kRows = 4;
-  const int64_t bands = ceil_div(height, kRows), list = 2 * taps_w + 1;
+  const int64_t bands = ceil_div(height, kRows);
   const PartialSums<T> partial(c, c.y.count * bands);
   parallel_parts(int(c.y.count * bands), [&](int unit, int) {
     Finish<T> f = c.finish;
     partial.begin(f, unit, 0, c.panels());
-    Scratch scratch(Scratch::bytes<int64_t>(width * list) + Scratch::bytes<T>(width * channels));
-    int64_t* const meetings = scratch.take<int64_t>(width * list);
+    Scratch scratch(Scratch::bytes<Meeting<T>>(rows.kernel * taps_w) + Scratch::bytes<T>(width * channels));
+    Meeting<T>* const meetings = scratch.take<Meeting<T>>(rows.kernel * taps_w);
     T* const sums = scratch.take<T>(width * channels);
-    for (int64_t d = 0; d < width; ++d) {
-      int64_t* m = meetings + d * list;
-      m[0] = 0;
-      across.each(d, [&](int64_t tap, int64_t source) {
-        m[1 + 2 * m[0]] = tap;
-        m[2 + 2 * m[0]] = source;
-        ++m[0];
-      });
-    }
     const int64_t n = unit / bands, first = unit % bands * kRows;
     for (int64_t h = first; h < least(height, first + kRows); ++h) {
-      depthwise_row(c, down, meetings, taps_w, n, h, width, channels, repeat, sums);
+      for (int64_t d = 0; d < width; ++d) {
+        int64_t count = 0;
+        down.each(h, [&](int64_t i, int64_t row) {
+          across.each(d, [&](int64_t j, int64_t column) {
+            meetings[count++] = {c.x.at(n, row, column), c.packed + (i * taps_w + j) * padded};
+          });
+        });
+        depthwise_pixel(c.reader, meetings, count, channels, repeat, sums + d * channels);
+      }
       if (fold > 1)  // an input channel collects from its `fold` output channels
         for (int64_t i = 0; i < width * c.y.channels; ++i) {
           T s = sums[i * fold];
@@ -140,7 +148,7 @@ inline void depthwise_backward_data(const Correlation<T>& c, const KernelAxis& r
   depthwise_run(c, rows, columns, true);
 }
 
-/// gw[o][tap] (+)= sum over pixels of reader(x) * gy: each part owns some vectors of channels.
+/// gw[o][tap] (+)= sum over pixels of reader(x) * gy: each part owns a range of channels.
 template <class T>
 inline void depthwise_backward_weight(const Images<const T>& x, Reader<T> reader, const Images<const T>& gy,
                                       const KernelAxis& rows, const KernelAxis& columns, const View& gw,
@@ -152,39 +160,62 @@ inline void depthwise_backward_weight(const Images<const T>& x, Reader<T> reader
   const int64_t multiplier = channels / x.channels;
   const Meetings down{rows, false, x.height};
   const bool scaled = reader.scale != nullptr;
-  parallel_parts(int(ceil_div(channels, L)), [&](int part, int) {
-    const int64_t o = int64_t(part) * L;
-    const int m = int(least(L, channels - o));
-    Scratch scratch(Scratch::bytes<T>(taps * L));
-    T* const total = scratch.take<T>(taps * L);
-    zero(total, taps * L);
-    const V scale = scaled ? load_repeated(reader.scale, o, m, multiplier) : V::zero();
-    const V shift = scaled ? load_repeated(reader.shift, o, m, multiplier) : V::zero();
+  constexpr int64_t kPixels = 8;  // whose gradients are kept while all taps pass
+  parallel_for(ceil_div(channels, L), 1, [&](int64_t begin, int64_t end) {
+    const int64_t o0 = begin * L, o1 = least(channels, end * L), padded = (end - begin) * L;
+    struct Visit {  // one tap over destinations [from, to) of a segment
+      const T* x;
+      T* total;
+      int64_t from, to;
+    };
+    Scratch scratch(Scratch::bytes<T>(taps * padded) + Scratch::bytes<Visit>(taps));
+    T* const total = scratch.take<T>(taps * padded);  // [tap][channel]
+    Visit* const visits = scratch.take<Visit>(taps);
+    zero(total, taps * padded);
+    auto segment = [&](int64_t n, int64_t h, int64_t d0, int64_t d1) __attribute__((always_inline)) {
+      int64_t count = 0;
+      for (int64_t j = 0; j < columns.kernel; ++j) {
+        const int64_t start = j * columns.dilation - columns.pad;  // source column of destination 0
+        const int64_t from = most(d0, -floor_div(start, columns.stride));
+        const int64_t to = least(d1, floor_div(x.width - 1 - start, columns.stride) + 1);
+        if (from >= to) continue;
+        down.each(h, [&](int64_t i, int64_t row) {
+          visits[count++] = {x.at(n, row, start + from * columns.stride), total + (i * columns.kernel + j) * padded,
+                             from - d0, to - d0};
+        });
+      }
+      const std::ptrdiff_t step = columns.stride * x.pixel;
+      const T* const ahead = count > 0 ? visits[count - 1].x + kPixels * step : x.data;
+      for (int64_t o = o0; o < o1; o += L) {
+        const int m = int(least(L, o1 - o));
+        const V scale = scaled ? load_repeated(reader.scale, o, m, multiplier) : V::zero();
+        const V shift = scaled ? load_repeated(reader.shift, o, m, multiplier) : V::zero();
+        V g[kPixels];
+        for (int64_t d = d0; d < d1; ++d) {
+          g[d - d0] = load_repeated(gy.at(n, h, d), o, m, 1);
+          // Pixels of the next segment: too many streams at once for the hardware to follow.
+          __builtin_prefetch(gy.at(n, h, d + kPixels) + o);
+          __builtin_prefetch(ahead + (d - d0) * step + o / multiplier);
+        }
+        for (int64_t e = 0; e < count; ++e) {
+          const Visit& v = visits[e];
+          V acc = V::load(v.total + o - o0);
+          const T* xs = v.x;
+          for (int64_t d = v.from; d < v.to; ++d, xs += step)
+            acc = fma(read(load_repeated(xs, o, m, multiplier), scale, shift, scaled, reader.relu), g[d], acc);
+          acc.store(v.total + o - o0);
+        }
+      }
+    };
     for (int64_t n = 0; n < gy.count; ++n)
       for (int64_t h = 0; h < gy.height; ++h)
-        down.each(h, [&](int64_t i, int64_t source) {
-          for (int64_t j = 0; j < columns.kernel; ++j) {
-            const int64_t start = j * columns.dilation - columns.pad;  // source column of destination 0
-            const int64_t from = most(0, -floor_div(start, columns.stride));
-            const int64_t to = least(gy.width, floor_div(x.width - 1 - start, columns.stride) + 1);
-            const T* xs = x.at(n, source, 0);
-            V acc = V::zero();
-            for (int64_t d = from; d < to; ++d) {
-              const V v = read(load_repeated(xs + (start + d * columns.stride) * x.pixel, o, m, multiplier), scale,
-                               shift, scaled, reader.relu);
-              const T* g = gy.at(n, h, d) + o;
-              acc = fma(v, m == L ? V::load(g) : V::load(g, m), acc);
-            }
-            T* t = total + (i * columns.kernel + j) * L;
-            (V::load(t) + acc).store(t);
-          }
-        });
+        for (int64_t d = 0; d < gy.width; d += kPixels) segment(n, h, d, least(gy.width, d + kPixels));
     T* const out = static_cast<T*>(gw.data);
     for (int64_t i = 0; i < rows.kernel; ++i)
       for (int64_t j = 0; j < columns.kernel; ++j)
-        for (int64_t l = 0; l < m; ++l) {
-          T& to = out[(o + l) * gw.strides[0] + i * gw.strides[2] + j * gw.strides[3]];
-          const T s = total[(i * columns.kernel + j) * L + l];
+        for (int64_t o = o0; o < o1; ++o) {
+          T& to = out[o * gw.strides[0] + i * gw.strides[2] + j * gw.strides[3]];
+          const T s = total[(i * columns.kernel + j) * padded + o - o0];
           to = accumulate ? to + s : s;
         }
   });

@@ -22,10 +22,61 @@ struct Product {  // c (m,n) = a (m,k) * b (k,n)
 /// Rows of A as the tile wants them: unit stride in k. Copies `rows` of them otherwise.
 template <class T>
 void pack_rows(const Matrix<const T>& a, int64_t i0, int64_t rows, int64_t k, T* out, int64_t ld) {
+  using V = Vec<T>;
+  constexpr int L = V::kLanes;
   if (a.column == 1) return read_pixels(a.at(i0, 0), a.row, rows, k, Reader<T>{}, out, ld);
+  if (a.row == 1) {
+    for (int64_t i = 0; i < rows; i += L) {
+      const int n = int(least(L, rows - i));
+      for (int64_t c = 0; c < k; c += L) {
+        const int m = int(least(L, k - c));
+        V r[L];
+        for (int j = 0; j < L; ++j) r[j] = j < m ? V::load(a.at(i0 + i, c + j), n) : V::zero();
+        transpose<T>(r);
+        for (int j = 0; j < n; ++j) r[j].store(out + (i + j) * ld + c, m);
+      }
+    }
+    return;
+  }
   for (int64_t c = 0; c < k; ++c)
     for (int64_t i = 0; i < rows; ++i) out[i * ld + c] = *a.at(i0 + i, c);
 }
+
+/// A few rows of A by columns [j0, j1) of B, both with unit stride in k: every element of B is used `M` times only, so
+/// it is read where it lies.
+template <class T, int M>
+void dots(const Product<T>& p, bool accumulate, int64_t j0, int64_t j1) {
+  using V = Vec<T>;
+  constexpr int L = V::kLanes, N = 4;
+  const int64_t whole = p.k / L * L;
+  for (int64_t j = j0; j < j1; j += N) {
+    const T *a[M], *b[N];
+    for (int i = 0; i < M; ++i) a[i] = p.a.at(i, 0);
+    for (int v = 0; v < N; ++v) b[v] = p.b.at(0, least(j + v, j1 - 1));
+    V acc[N][M];
+    for (auto& column : acc)
+      for (V& s : column) s = V::zero();
+    auto step = [&](int64_t c, auto load) __attribute__((always_inline)) {
+      V x[M];
+#pragma GCC unroll 4
+      for (int i = 0; i < M; ++i) x[i] = load(a[i] + c);
+#pragma GCC unroll 4
+      for (int v = 0; v < N; ++v) {
+        const V y = load(b[v] + c);
+#pragma GCC unroll 4
+        for (int i = 0; i < M; ++i) acc[v][i] = fma(x[i], y, acc[v][i]);
+      }
+    };
+    for (int64_t c = 0; c < whole; c += L) step(c, [](const T* x) { return V::load(x); });
+    if (const int tail = int(p.k - whole)) step(whole, [tail](const T* x) { return V::load(x, tail); });
+    for (int v = 0; v < N && j + v < j1; ++v)
+      for (int i = 0; i < M; ++i) {
+        T& c = *p.c.at(i, j + v);
+        c = accumulate ? c + sum_lanes(acc[v][i]) : sum_lanes(acc[v][i]);
+      }
+  }
+}
+constexpr int64_t kMostDots = 4;
 
 /// Rows [m0, m1) by panels [panel0, panel1) of one product.
 template <class T>
@@ -51,6 +102,7 @@ void multiply(const Product<T>& p, bool accumulate, int64_t m0, int64_t m1, int6
   t.c_step = p.c.row;
   t.finish = &f;
   t.raw = raw;
+  t.prefetch_step = p.a.row * E;
   for (int64_t j0 = panel0; j0 < panel1; j0 += group) {
     const int64_t j1 = least(panel1, j0 + group);
     for (int64_t j = j0; j < j1; ++j)
@@ -63,9 +115,14 @@ void multiply(const Product<T>& p, bool accumulate, int64_t m0, int64_t m1, int6
       t.a_step = (in_place ? p.a.row : ld) * E;
       t.a1 = in_place ? p.a.at(i0, 0) : packed;
       t.a2 = t.a1 + first * t.a_step / E;
+      const char* next =
+          tile + 1 < tiles && p.a.column == 1 ? reinterpret_cast<const char*>(p.a.at(i0 + rows, 0)) : nullptr;
       for (int64_t j = j0; j < j1; ++j) {
         const int columns = int(least(P, p.n - j * P));
         t.b = b + (j - j0) * panel_size;
+        // The next tile's rows come closer while this one is computed.
+        const int64_t ahead = (j - j0) * kPrefetchRows<T>;
+        t.prefetch = next && ahead < kTile ? next + ahead * t.prefetch_step : nullptr;
         if (p.c.column == 1) {
           t.c1 = p.c.at(i0, j * P);
           t.c2 = p.c.at(i0 + first, j * P);
@@ -104,6 +161,22 @@ void gemm(const View& a, const View& b, const View& c, bool accumulate) {
   if (p.n == 1) p.c.column = 1;
   const View &left = turn ? b : a, &right = turn ? a : b;
   const int64_t threads = num_threads(), panels = ceil_div(p.n, kPanel<T>), tiles = ceil_div(p.m, kTile);
+  auto of_batch = [&](int64_t i) {
+    Product<T> q = p;
+    q.a.data = static_cast<const T*>(left.data) + i * left.strides[0];
+    q.b.data = static_cast<const T*>(right.data) + i * right.strides[0];
+    q.c.data = static_cast<T*>(c.data) + i * c.strides[0];
+    return q;
+  };
+  if (p.m <= kMostDots && p.a.column == 1 && p.b.row == 1) {
+    constexpr void (*by_rows[kMostDots])(const Product<T>&, bool, int64_t, int64_t) = {dots<T, 1>, dots<T, 2>,
+                                                                                       dots<T, 3>, dots<T, 4>};
+    for (int64_t i = 0; i < batch; ++i)
+      parallel_for(ceil_div(p.n, 4), most(1, 4096 / most(1, p.k)), [&](int64_t begin, int64_t end) {
+        by_rows[p.m - 1](of_batch(i), accumulate, 4 * begin, least(p.n, 4 * end));
+      });
+    return;
+  }
   // Batches first, then panels of B (packed by one thread each), then rows.
   int64_t panel_units = 1, row_units = 1;
   if (batch < 4 * threads && batch % threads != 0) {
@@ -114,11 +187,7 @@ void gemm(const View& a, const View& b, const View& c, bool accumulate) {
   }
   parallel_parts(int(batch * panel_units * row_units), [&](int part, int) {
     const int64_t i = part / (panel_units * row_units), v = part / row_units % panel_units, r = part % row_units;
-    Product<T> q = p;
-    q.a.data = static_cast<const T*>(left.data) + i * left.strides[0];
-    q.b.data = static_cast<const T*>(right.data) + i * right.strides[0];
-    q.c.data = static_cast<T*>(c.data) + i * c.strides[0];
-    multiply(q, accumulate, q.m * r / row_units, q.m * (r + 1) / row_units, panels * v / panel_units,
+    multiply(of_batch(i), accumulate, p.m * r / row_units, p.m * (r + 1) / row_units, panels * v / panel_units,
              panels * (v + 1) / panel_units);
   });
 }
