@@ -11,7 +11,7 @@ namespace ar {
 
 /// The message of the Error that f throws; "no error" if it throws none.
 template <class F>
-std::string message_of(F&& f) {
+std::string error_of(F&& f) {
   try {
     f();
   } catch (const Error& e) {
@@ -22,7 +22,7 @@ std::string message_of(F&& f) {
 
 }  // namespace ar
 
-/// EXPECT_MESSAGE(x.select(0, 9), "select: index 9 is out of range"): the statement throws an Error with this text in
-/// it.
-#define EXPECT_MESSAGE(statement, text) \
-  EXPECT_THAT(::ar::message_of([&] { (void)(statement); }), ::testing::HasSubstr(text))
+/// EXPECT_ERROR(x.select(0, 9), HasSubstr("index 9")): the statement throws an Error whose message matches.
+#define EXPECT_ERROR(statement, matcher) EXPECT_THAT(::ar::error_of([&] { (void)(statement); }), matcher)
+/// The same for a text that is part of the message.
+#define EXPECT_MESSAGE(statement, text) EXPECT_ERROR(statement, ::testing::HasSubstr(text))

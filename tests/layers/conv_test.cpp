@@ -266,7 +266,7 @@ TEST(ConvGraph, AWeightChangedInPlaceIsNoticed) {
   const Variable x(random("x", {1, 3, 4, 4}, Dtype::f64), true), w(random("w", {2, 3, 3, 3}, Dtype::f64), true);
   const Variable y = sum(conv2d(x, w));
   w.value().fill(0);
-  EXPECT_EQ(reference::error_of([&] { y.backward(); }),
+  EXPECT_EQ(error_of([&] { y.backward(); }),
             "backward: conv2d: its weight [2,3,3,3] was changed in place after the forward pass (1 writes)");
 }
 
@@ -282,7 +282,7 @@ TEST(ConvGraph, BitIdenticalRepetition) {
 
 TEST(ConvErrors, SayTheRuleAndWhatCame) {
   const auto error = [](const Dims& x, const Dims& w, const Conv2dOptions& options = {}) {
-    return reference::error_of([&] { conv2d(Variable(zeros(x)), Variable(zeros(w)), {}, options); });
+    return error_of([&] { conv2d(Variable(zeros(x)), Variable(zeros(w)), {}, options); });
   };
   EXPECT_EQ(error({2, 5, 9, 7}, {4, 6, 3, 3}),
             "conv2d: weight expects 6 input channels, x has 5 (x [2,5,9,7], weight [4,6,3,3])");
@@ -306,28 +306,27 @@ TEST(ConvErrors, SayTheRuleAndWhatCame) {
   EXPECT_EQ(error({1, 5, 4, 9}, {0, 5, 1, 1}), "conv2d: weight [0,5,1,1] is empty");
 
   const Variable x(zeros({1, 2, 4, 4})), w(zeros({3, 2, 1, 1}));
-  EXPECT_EQ(reference::error_of([&] { conv2d(x, w, Variable(zeros({2}))); }),
-            "conv2d: bias must have shape [3], it has [2]");
-  EXPECT_EQ(reference::error_of([&] {
+  EXPECT_EQ(error_of([&] { conv2d(x, w, Variable(zeros({2}))); }), "conv2d: bias must have shape [3], it has [2]");
+  EXPECT_EQ(error_of([&] {
               conv2d(x, Variable(zeros({3, 2, 1, 1}, {.dtype = Dtype::f64})));
             }),
             "conv2d: weight must be float32, it is float64");
-  EXPECT_EQ(reference::error_of([&] {
+  EXPECT_EQ(error_of([&] {
               conv2d(Variable(zeros({1, 2, 4, 4}, {.dtype = Dtype::i64})),
                      Variable(zeros({3, 2, 1, 1}, {.dtype = Dtype::i64})));
             }),
             std::string("conv2d: no ") + cpu_kernels().name + " kernel for int64");
-  EXPECT_EQ(reference::error_of([&] { ops::conv2d(x.value(), w.value(), {}, {}, {.accumulate = true}); }),
+  EXPECT_EQ(error_of([&] { ops::conv2d(x.value(), w.value(), {}, {}, {.accumulate = true}); }),
             "conv2d: accumulate needs an out tensor");
-  EXPECT_EQ(reference::error_of([&] {
+  EXPECT_EQ(error_of([&] {
               ops::conv2d(x.value(), w.value(), {}, {}, {}, zeros({1, 3, 4, 5}));
             }),
             "conv2d: out must have shape [1,3,4,4], it has [1,3,4,5]");
-  EXPECT_EQ(reference::error_of([&] {
+  EXPECT_EQ(error_of([&] {
               ops::conv2d(x.value(), w.value(), {}, {}, {}, zeros({1, 3, 4, 4}, {.layout = Layout::channels_first}));
             }),
             "conv2d: out must have channels side by side, its strides are [48,16,4,1]");
-  EXPECT_EQ(reference::error_of([&] {
+  EXPECT_EQ(error_of([&] {
               ops::conv2d_backward_data(zeros({1, 3, 4, 5}), w.value(), {1, 2, 4, 4});
             }),
             "conv2d_backward_data: gradient must have shape [1,3,4,4], it has [1,3,4,5]");

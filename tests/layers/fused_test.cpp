@@ -95,7 +95,7 @@ TEST(FusedErrors, SayTheRuleAndWhatCame) {
   const Layer l{Dtype::f32};
   NoGrad no_grad;
   const auto error = [&](const Tensor& mean, const Variable& residual) {
-    return reference::error_of([&] {
+    return error_of([&] {
       conv_norm_activation(l.x, l.weight, mean, l.var, l.norm_weight, l.norm_bias, {.conv = {.padding = 1}}, residual);
     });
   };

@@ -97,7 +97,7 @@ TEST(LinearCache, FollowsTheWeight) {
 
 TEST(LinearErrors, SayTheRuleAndWhatCame) {
   const auto error = [](const Tensor& x, const Tensor& w, const Variable& b = {}) {
-    return reference::error_of([&] { linear(Variable(x), Variable(w), b); });
+    return error_of([&] { linear(Variable(x), Variable(w), b); });
   };
   EXPECT_EQ(error(zeros({2, 5}), zeros({3, 4})), "linear: weight expects 4 features, x has 5 (x [2,5], weight [3,4])");
   EXPECT_EQ(error(zeros({2, 5}), zeros({5})), "linear: weight must have shape [out,in], it has [5]");

@@ -196,7 +196,7 @@ TEST(BatchNormErrors, SayTheRuleAndWhatCame) {
   const Tensor v3 = ones({3}), v2 = ones({2});
   const auto error = [](const Tensor& x, const Tensor& mean, const Tensor& var, const Tensor& weight = {},
                         const BatchNormOptions& options = {}) {
-    return reference::error_of(
+    return error_of(
         [&] { batch_norm(Variable(x), mean, var, weight.defined() ? Variable(weight) : Variable(), {}, options); });
   };
   EXPECT_EQ(error(zeros({3}), v3, v3),
@@ -215,7 +215,7 @@ TEST(BatchNormErrors, SayTheRuleAndWhatCame) {
   const Variable x(random("x", {4, 3}, Dtype::f32), true);
   const Variable y = sum(batch_norm(x, {}, {}, {}, {}, {.training = true}));
   x.value().fill(1);
-  EXPECT_EQ(reference::error_of([&] { y.backward(); }),
+  EXPECT_EQ(error_of([&] { y.backward(); }),
             "backward: batch_norm: its input [4,3] was changed in place after the forward pass (1 writes)");
 }
 
@@ -292,11 +292,11 @@ TEST_P(Lrn, ValuesAndGradients) {
 }
 
 TEST(LrnErrors, SayTheRuleAndWhatCame) {
-  EXPECT_EQ(reference::error_of([] {
+  EXPECT_EQ(error_of([] {
               local_response_norm(Variable(zeros({2, 3, 4})), {});
             }),
             "local_response_norm: x must have 4 dimensions (N,C,H,W), it has shape [2,3,4]");
-  EXPECT_EQ(reference::error_of([] {
+  EXPECT_EQ(error_of([] {
               local_response_norm(Variable(zeros({2, 3, 4, 4})), {.size = 0});
             }),
             "local_response_norm: size must be at least 1, it is 0");

@@ -201,7 +201,7 @@ TEST(MaxPool, KeepsIndicesOnly) {
 
 TEST(PoolErrors, SayTheRuleAndWhatCame) {
   const auto error = [](const Dims& x, const Pool2dOptions& o) {
-    return reference::error_of([&] { max_pool2d(Variable(zeros(x)), o); });
+    return error_of([&] { max_pool2d(Variable(zeros(x)), o); });
   };
   EXPECT_EQ(error({3, 4, 4}, {.kernel = 2}), "max_pool2d: x must have 4 dimensions (N,C,H,W), it has shape [3,4,4]");
   EXPECT_EQ(error({1, 3, 0, 4}, {.kernel = 2}), "max_pool2d: x has no pixels (x [1,3,0,4])");
@@ -212,19 +212,19 @@ TEST(PoolErrors, SayTheRuleAndWhatCame) {
             "max_pool2d: padding must lie between 0 and half of the window's 2 x 2 pixels, it is 2 x 2");
   EXPECT_EQ(error({1, 3, 2, 4}, {.kernel = 3, .stride = 1}),
             "max_pool2d: the window covers 3 x 3 pixels, more than the padded input's 2 x 4 (x [1,3,2,4])");
-  EXPECT_EQ(reference::error_of([] {
+  EXPECT_EQ(error_of([] {
               avg_pool2d(Variable(zeros({1, 3, 4, 4})), {.kernel = 2, .dilation = 2});
             }),
             "avg_pool2d: dilation is for max pooling only, it is 2 x 2");
-  EXPECT_EQ(reference::error_of([] {
+  EXPECT_EQ(error_of([] {
               adaptive_avg_pool2d(Variable(zeros({1, 3, 4, 4})), Pair(0, 1));
             }),
             "adaptive_avg_pool2d: output size must be positive, it is 0 x 1");
-  EXPECT_EQ(reference::error_of([] {
+  EXPECT_EQ(error_of([] {
               ops::avg_pool2d(zeros({1, 3, 4, 4}), {.kernel = 2}, zeros({1, 3, 4, 4}));
             }),
             "avg_pool2d: out must have shape [1,3,2,2], it has [1,3,4,4]");
-  EXPECT_EQ(reference::error_of([] {
+  EXPECT_EQ(error_of([] {
               max_pool2d(Variable(zeros({1, 3, 4, 4}, {.dtype = Dtype::i64})), {.kernel = 2});
             }),
             std::string("max_pool2d: no ") + cpu_kernels().name + " kernel for int64");

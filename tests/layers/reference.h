@@ -9,6 +9,7 @@
 
 #include "tensor/ops_conv.h"
 #include "tensor/ops_pool.h"
+#include "tests/errors.h"
 #include "tests/fixtures/recipe.h"
 
 namespace reference {
@@ -47,17 +48,6 @@ inline void expect_close(const ar::Tensor& actual, const Array& expected, double
   expect_close(actual, expected.shape, expected.v, tolerance, what);
 }
 inline double tolerance(ar::Dtype dtype) { return dtype == ar::Dtype::f64 ? 1e-12 : 2e-5; }
-
-/// The text of the Error that f throws.
-template <class F>
-std::string error_of(F f) {
-  try {
-    f();
-  } catch (const ar::Error& e) {
-    return e.what();
-  }
-  return "no error";
-}
 
 /// Calls f(n, o, i, j, c, p, q, h, w) for each product x[n,c,h,w] * weight[o,c',p,q] that is part of y[n,o,i,j].
 template <class F>

@@ -5,6 +5,7 @@
 
 #include "autograd/autograd.h"
 #include "tensor/backend.h"
+#include "tests/errors.h"
 
 namespace ar {
 namespace {
@@ -144,23 +145,15 @@ TEST(DenseBlockInference, WritesBehindTheGivenChannels) {
 
 TEST(DenseBlockErrors, NameTheMisfit) {
   const std::vector<DenseLayerParameters> layers{make_layer(5, 12, 4)};
-  const auto message = [&](const auto& f) {
-    try {
-      f();
-    } catch (const Error& e) {
-      return std::string(e.what());
-    }
-    return std::string("no error");
-  };
-  EXPECT_EQ(message([&] {
+  EXPECT_EQ(error_of([&] {
               dense_block(Variable(zeros({2, 6, 4, 4}, kF64)), layers, {});
             }),
             "dense_block: a layer's conv1 [12,5,1,1] meets 6 channels");
-  EXPECT_EQ(message([&] {
+  EXPECT_EQ(error_of([&] {
               dense_block(Variable(zeros({2, 6, 4}, kF64)), layers, {});
             }),
             "dense_block: x must be (N,C,H,W), it is [2,6,4]");
-  EXPECT_EQ(message([&] {
+  EXPECT_EQ(error_of([&] {
               dense_block(Variable(zeros({2, 5, 4, 4}, kF64)), layers, {}, zeros({2, 8, 4, 4}, kF64));
             }),
             "dense_block: the buffer must be [2,9,4,4] float64 channels_last, it is [2,8,4,4] float64");

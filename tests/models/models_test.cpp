@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "ar.h"
+#include "tests/errors.h"
 
 namespace ar {
 namespace {
@@ -18,15 +19,6 @@ nn::LRCN small_lrcn(nn::LRCNOptions options = {}) {
   options.classes = 3;
   options.rnn_units = 16;
   return nn::LRCN(small_densenet(), options);
-}
-
-std::string message(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
 }
 
 bool same_bits(const Tensor& a, const Tensor& b) { return a.to_vector<double>() == b.to_vector<double>(); }
@@ -183,27 +175,27 @@ TEST(Models, CheckpointedDenseNetGivesTheSameGradients) {
 
 TEST(ModelErrors, SayWhatThereIs) {
   EXPECT_EQ(
-      message([] { nn::make_backbone("vgg16"); }),
+      error_of([] { nn::make_backbone("vgg16"); }),
       "make_backbone: no network 'vgg16'; there are densenet121, densenet161, densenet169, densenet201, resnet18, "
       "resnet50, resnet101, mobilenet_v2, caffenet, tiny_darknet");
-  EXPECT_EQ(message([] { nn::make_lrcn_head("max", 8, 3, 0); }),
+  EXPECT_EQ(error_of([] { nn::make_lrcn_head("max", 8, 3, 0); }),
             "LRCN: no head 'max'; there are paper, sum, avg, last, attn, weighted");
-  EXPECT_EQ(message([] {
+  EXPECT_EQ(error_of([] {
               small_lrcn()(zeros({2, 3, 40, 40}));
             }),
             "LRCN: clips must be (B,3,T,H,W) with B and T at least 1, they are [2,3,40,40]");
-  EXPECT_EQ(message([] {
+  EXPECT_EQ(error_of([] {
               small_densenet()(zeros({2, 3, 40, 40}));
             }),
             "DenseNet: built without a classifier; use features()");
-  EXPECT_EQ(message([] { small_lrcn({.features = "fc6"}); }), "embedding: this network has only 'pool', not 'fc6'");
+  EXPECT_EQ(error_of([] { small_lrcn({.features = "fc6"}); }), "embedding: this network has only 'pool', not 'fc6'");
 }
 
 TEST(ModelErrors, AnomalyDetectionNamesTheOp) {
   const nn::DenseNet net = small_densenet(3);
   const Tensor images = full({1, 3, 64, 64}, std::nan(""));
   const DetectAnomaly guard;
-  EXPECT_EQ(message([&] { cross_entropy(net(images), zeros({1}, {.dtype = Dtype::i64})); }),
+  EXPECT_EQ(error_of([&] { cross_entropy(net(images), zeros({1}, {.dtype = Dtype::i64})); }),
             "conv2d: result [1,16,32,32] holds NaN or infinity (anomaly detection)");
 }
 

@@ -10,20 +10,9 @@
 
 #include "tensor/random.h"
 #include "tensor/tensor.h"
+#include "tests/errors.h"
 
 namespace ar {
-
-/// The message of the Error that f throws; "" if it throws none.
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
-#define EXPECT_ERROR(statement, matcher) EXPECT_THAT(::ar::error_of([&] { (void)(statement); }), matcher)
 
 template <class T>
 std::string printed(const T& x) {
