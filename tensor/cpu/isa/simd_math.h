@@ -94,7 +94,7 @@ inline Vec<T> log(Vec<T> x) {
   using V = Vec<T>;
   const V zero = V::zero(), round = V::set1(M::round);
   const Mask<T> tiny = x < V::set1(M::smallest_normal);
-  const V up = select(tiny, x * V::set1(T(int64_t(1) << M::mantissa)), x);
+  const V up = abs(select(tiny, x * V::set1(T(int64_t(1) << M::mantissa)), x));  // negative numbers: see the end
   // x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2))
   const auto root_half = bits(V::set1(T(0.7071067811865476)));
   const auto mantissa_mask = (typename V::Int{} + ((int64_t(1) << M::mantissa) - 1));
