@@ -134,8 +134,8 @@ class Pool {
         started_.wait(lock, started);
         --sleepers_;
       }
-      if (stop_) return;
       seen = epoch_.load();
+      if (stop_) return;  // asked after the number was read: the pool may end while its last job is being looked for
       take_parts(self, seen);
     }
   }
