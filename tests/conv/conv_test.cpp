@@ -364,6 +364,19 @@ std::vector<Case> cases() {
       usual(1, 16, 15, 15, 16, 3, 2, 3, 3),
       usual(1, 4, 9, 9, 4, 3, 4, 6, 6),
       usual(1, 256, 4, 4, 40, 3, 1, 1),  // rows of 1 KB
+      // 3x3 in 2x2 tiles of outputs: odd sizes, tiles that hang over, paddings, tails of channels, several blocks and
+      // images, tiles of several rows and images in one block
+      usual(1, 32, 1, 1, 32, 3, 1, 1),
+      usual(5, 40, 1, 1, 33, 3, 1, 2),
+      usual(4, 33, 7, 7, 47, 3, 1, 1),
+      usual(3, 33, 9, 13, 47, 3, 1, 1),
+      in_wider(usual(3, 32, 5, 9, 64, 3, 1, 0), 3, 5, 2),
+      in_wider(usual(2, 37, 3, 3, 35, 3, 1, 2), 1, 31, 4),
+      in_wider(usual(1, 64, 2, 31, 70, 3, 1, 1), 32, 2, 0),
+      in_wider(usual(1, 36, 31, 1, 32, 3, 1, 1), 0, 0, 3),
+      usual(1, 128, 20, 18, 32, 3, 1, 1),
+      usual(1, 32, 26, 26, 40, 3, 1, 1),
+      usual(1, 32, 4, 4, 32, 3, 1, 5),
       // large kernels, few channels: the stems
       usual(2, 3, 31, 29, 64, 7, 2, 3),
       usual(1, 3, 35, 35, 24, 11, 4, 2),
@@ -393,6 +406,14 @@ std::vector<Case> cases() {
   a.p = {2, 3, 1, 4, 3, 1, 1};
   a.x_extra = 2, a.y_extra = 3, a.row_gap = 5;
   all.push_back(a);
+  // 3x3 with unlike paddings on all sides
+  Case b = in_wider(usual(2, 35, 9, 10, 34, 3), 3, 1, 2);
+  b.p.pad_top = 2, b.p.pad_left = 0;
+  b.y.h = 9 + 2 + 1 - 2, b.y.w = 10 + 0 + 3 - 2;
+  all.push_back(b);
+  b.p.pad_top = 0, b.p.pad_left = 3;
+  b.y.h = 9 + 0 + 1 - 2, b.y.w = 10 + 3 - 2 - 2;  // the last two columns are not read
+  all.push_back(b);
   for (std::size_t i = 0; i < all.size(); ++i) all[i].w_channels_last = i % 2;
   return all;
 }
@@ -410,6 +431,11 @@ Case random_case(unsigned seed) {
   c.y = {c.x.n, out * groups, upto(1, 9), upto(1, 17)};  // bottom and right padding are what they turn out to be
   c.x_extra = upto(0, 2), c.y_extra = upto(0, 2), c.row_gap = upto(0, 1) * 3;
   c.w_channels_last = gen() % 2;
+  if (seed % 4 == 0) {  // 3x3 over every pixel, channels enough for tiles of outputs
+    c.w = {upto(32, 70), upto(32, 50), 3, 3};
+    c.x.c = c.w.c, c.y.c = c.w.n;
+    c.p = {1, 1, c.p.pad_top, c.p.pad_left, 1, 1, 1};
+  }
   return c;
 }
 
@@ -456,8 +482,8 @@ TEST_P(Conv, BackwardWeight) {
 TEST_P(Conv, OutputsDoNotDependOnThreads) {  // bit for bit, on numbers that round
   const Kernels* table = cpu_kernels_named(GetParam().c_str());
   const Entries<float> k{*table};
-  for (const Case& c :
-       {usual(2, 48, 14, 14, 40, 3, 1, 1), usual(3, 70, 9, 9, 64, 1), usual(2, 3, 20, 20, 32, 7, 2, 3)}) {
+  for (const Case& c : {usual(3, 128, 14, 14, 40, 3, 1, 1), usual(2, 48, 14, 14, 40, 3, 1, 2, 2),
+                        usual(3, 70, 9, 9, 64, 1), usual(2, 3, 20, 20, 32, 7, 2, 3)}) {
     Values x(c.x), w(c.w), gy(c.y);
     std::mt19937 gen(5);
     std::normal_distribution<double> d;
@@ -484,6 +510,71 @@ TEST_P(Conv, OutputsDoNotDependOnThreads) {  // bit for bit, on numbers that rou
       }
     }
   }
+}
+
+/// The largest error of `got` relative to the largest value.
+double error(const Values& got, const Values& want) {
+  double worst = 0, largest = 0;
+  for (std::size_t i = 0; i < want.v.size(); ++i) {
+    worst = std::max(worst, std::abs(got.v[i] - want.v[i]));
+    largest = std::max(largest, std::abs(want.v[i]));
+  }
+  return worst / largest;
+}
+
+TEST_P(Conv, RoundsLikeTheDirectSum) {  // 3x3 as such, and as 3x4 with a column of zeros, which is summed directly
+  const Entries<float> k{*cpu_kernels_named(GetParam().c_str())};
+  for (Case c : {usual(2, 128, 14, 14, 32, 3, 1, 1), usual(2, 32, 7, 7, 128, 3, 1, 1)}) {
+    std::mt19937 gen(11);
+    std::normal_distribution<float> d;
+    Values x(c.x), gy(c.y), w(c.w), wide({c.w.n, c.w.c, 3, 4});
+    for (Values* v : {&x, &gy, &w})
+      for (double& e : v->v) e = double(d(gen));
+    for (int64_t i = 0; i < c.w.size(); ++i) wide.v[std::size_t(i / 3 * 4 + i % 3)] = w.v[std::size_t(i)];
+    double errors[3][2];  // forward, data gradient, weight gradient: 3x3, 3x4
+    for (int i = 0; i < 2; ++i) {
+      const Nhwc<float> xs(x, 0, 0), gys(gy, 0, 0);
+      const Weights<float> ws(i ? wide : w, true);
+      const auto forward = k.packed(ConvPack::forward, c.p, ws.view()),
+                 back = k.packed(ConvPack::backward_data, c.p, ws.view());
+      Nhwc<float> y(c.y, 0, 0), gx(c.x, 0, 0);
+      Weights<float> gw(i ? wide : w, true);
+      k.forward()(c.p, xs.view(), ws.view(), forward.data(), y.view(), {}, {});
+      k.data()(c.p, gys.view(), ws.view(), back.data(), gx.view(), false, {});
+      k.weight()(c.p, xs.view(), gys.view(), gw.view(), false, {});
+      errors[0][i] = error(y.values(), reference_forward(c.p, x, w, c.y));
+      errors[1][i] = error(gx.values(), reference_backward_data(c.p, gy, w, c.x));
+      errors[2][i] = error(gw.values(), reference_backward_weight(c.p, x, gy, i ? wide.shape : c.w));
+    }
+    for (auto& [direct_or_not, direct] : errors) {
+      EXPECT_LT(direct_or_not, 2e-6);
+      EXPECT_LT(direct_or_not, 3 * direct);
+    }
+  }
+}
+
+TEST_P(Conv, NaNReachesAllThatReadIt) {  // a 3x3 in tiles: and perhaps others of their tiles
+  const Entries<float> k{*cpu_kernels_named(GetParam().c_str())};
+  const Case c = usual(1, 32, 9, 9, 32, 3, 1, 1);
+  Values x = numbers(c.x, 1);
+  x(0, 7, 2, 3) = std::numeric_limits<double>::quiet_NaN();
+  const Nhwc<float> xs(x, 0, 0);
+  const Weights<float> ws(numbers(c.w, 2), false);
+  const auto packed = k.packed(ConvPack::forward, c.p, ws.view());
+  Nhwc<float> y(c.y, 0, 0);
+  k.forward()(c.p, xs.view(), ws.view(), packed.data(), y.view(), {}, {});
+  const Values v = y.values();
+  for (int64_t o = 0; o < 32; ++o)
+    for (int64_t h = 0; h < 9; ++h)
+      for (int64_t w = 0; w < 9; ++w) {
+        const int64_t away = std::max(std::abs(h - 2), std::abs(w - 3));
+        if (away <= 1) {
+          EXPECT_TRUE(std::isnan(v(0, o, h, w)));
+        }
+        if (away > 2) {
+          EXPECT_FALSE(std::isnan(v(0, o, h, w)));
+        }
+      }
 }
 
 TEST_P(Conv, NaNPasses) {

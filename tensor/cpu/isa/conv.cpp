@@ -4,6 +4,7 @@
 #include "tensor/cpu/isa/depthwise.h"
 #include "tensor/cpu/isa/families.h"
 #include "tensor/cpu/isa/panels.h"
+#include "tensor/cpu/isa/winograd.h"
 
 namespace ar::cpu::AR_ISA {
 namespace {
@@ -20,6 +21,7 @@ int64_t group_size(ConvPack mode, const ConvParams& p, const View& w) {
 template <class T>
 int64_t packed_size(ConvPack mode, const ConvParams& p, const View& w) {
   if (depthwise(p, w)) return depthwise_packed_size<T>(w);
+  if (winograd(p, w)) return group_size<T>(mode, p, w) / 9 * kWinogradProducts;
   return p.groups * group_size<T>(mode, p, w);
 }
 
@@ -62,6 +64,16 @@ template <class T>
 void pack(ConvPack mode, const ConvParams& p, const View& w, void* packed) {
   T* out = static_cast<T*>(packed);
   if (depthwise(p, w)) return depthwise_pack(w, out);
+  if (winograd(p, w)) {
+    const int64_t size = group_size<T>(mode, p, w), k = w.shape[mode == ConvPack::forward ? 1 : 0];
+    const Buffer<T> taps(size);
+    pack_group(mode, p, w, taps.get());
+    parallel_for(size / (9 * k * kPanel<T>), 1, [&](int64_t begin, int64_t end) {
+      for (int64_t j = begin; j < end; ++j)
+        transform_weights(taps.get() + j * 9 * k * kPanel<T>, k, out + j * kWinogradProducts * k * kPanel<T>);
+    });
+    return;
+  }
   for (int64_t g = 0; g < p.groups; ++g, out += group_size<T>(mode, p, w))
     pack_group(mode, p, weights_of_group(w, g, p.groups, sizeof(T)), out);
 }
@@ -90,6 +102,7 @@ void forward(const ConvParams& p, const View& x, const View& w, const void* pack
   c.y = Images<T>(y);
   c.sum = e.sum, c.sum_sq = e.sum_sq;
   if (depthwise(p, w)) return depthwise_forward(c, rows_of(p, w), columns_of(p, w));
+  if (winograd(p, w)) return correlate_winograd(c);
   const Correlation<T> all = c;
   for (int64_t g = 0; g < groups; ++g) {
     c.x = all.x.channel_range(g * in, in);
@@ -146,7 +159,7 @@ void backward_data(const ConvParams& p, const View& gy, const View& w, const voi
         c.w = backward_axis(columns, v, b, gx.shape[3], gy.shape[3]);
         c.y = phase_image(all.y.channel_range(g * in, in), a, b, rows.stride, columns.stride);
         c.gate_x = phase_image(all.gate_x.channel_range(g * in, in), a, b, rows.stride, columns.stride);
-        correlate(c);
+        winograd(p, w) ? correlate_winograd(c) : correlate(c);
         c.packed += c.panels() * c.panel_size();
       }
   }

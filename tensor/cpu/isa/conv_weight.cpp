@@ -8,6 +8,7 @@
 #include "tensor/cpu/isa/depthwise.h"
 #include "tensor/cpu/isa/families.h"
 #include "tensor/cpu/isa/panels.h"
+#include "tensor/cpu/isa/winograd_weight.h"
 
 namespace ar::cpu::AR_ISA {
 namespace {
@@ -161,27 +162,35 @@ void add_blocks(const WeightGradient<T>& g, const Blocks<T>& blocks, int64_t blo
   }
 }
 
+/// `tiled`: by 2x2 tiles of outputs, see winograd_weight.h.
 template <class T>
-void weight_gradient(const WeightGradient<T>& g, const View& gw, bool accumulate) {
+void weight_gradient(const WeightGradient<T>& g, bool tiled, const View& gw, bool accumulate) {
   const int64_t c = g.x.channels, taps = g.taps(), panels = g.panels(), threads = num_threads();
   if (c * taps * g.gy.channels == 0) return;
   // Cut input channels first: their copies are made once. Then panels, then images.
   const int64_t k_units = most(1, least(threads, c / kTile)), panel_units = least(panels, ceil_div(threads, k_units));
   const int64_t k_most = ceil_div(c, k_units), panels_most = ceil_div(panels, panel_units);
   const Blocks<T> blocks(g, k_most);
-  const int64_t units = k_units * panel_units, pieces = most(1, least(blocks.total / 4, threads / units));
-  const int64_t d_size = panels_most * taps * k_most * kPanel<T>;
-  auto unpack = [&](int64_t unit, const T* d) {
+  const WinogradSums<T> sums(g.h, g.w, g.x, k_most);
+  const int64_t total = tiled ? sums.total : blocks.total;
+  const int64_t units = k_units * panel_units, pieces = most(1, least(total / 4, threads / units));
+  const int64_t d_taps = tiled ? sums.products : taps, d_size = panels_most * d_taps * k_most * kPanel<T>;
+  const int64_t a_floats = tiled ? sums.a_floats : blocks.a_floats;
+  const int64_t g_floats = tiled ? sums.g_floats : blocks.pixels * kPanel<T>;
+  auto unpack = [&](int64_t unit, T* d) {
     const int64_t k0 = c * (unit / panel_units) / k_units, k1 = c * (unit / panel_units + 1) / k_units;
     const int64_t panel0 = panels * (unit % panel_units) / panel_units,
                   panel1 = panels * (unit % panel_units + 1) / panel_units;
-    for (int64_t j = panel0; j < panel1; ++j)
+    for (int64_t j = panel0; j < panel1; ++j, d += d_taps * (k1 - k0) * kPanel<T>) {
+      if (tiled) fold_products(d, k1 - k0);
       for (int64_t i = 0; i < g.h.count; ++i)
-        for (int64_t v = 0; v < g.w.count; ++v, d += (k1 - k0) * kPanel<T>)
-          unpack_panel(d, k1 - k0, least(kPanel<T>, g.gy.channels - j * kPanel<T>), accumulate,
+        for (int64_t v = 0; v < g.w.count; ++v)
+          unpack_panel(d + (i * g.w.count + v) * (k1 - k0) * kPanel<T>, k1 - k0,
+                       least(kPanel<T>, g.gy.channels - j * kPanel<T>), accumulate,
                        static_cast<T*>(gw.data) + j * kPanel<T> * gw.strides[0] + k0 * gw.strides[1] +
                            i * gw.strides[2] + v * gw.strides[3],
                        gw.strides[1], gw.strides[0]);
+    }
   };
   Buffer<T> shared;
   if (pieces > 1) shared.allocate(units * pieces * d_size);
@@ -190,14 +199,17 @@ void weight_gradient(const WeightGradient<T>& g, const View& gw, bool accumulate
     const int64_t k0 = c * (unit / panel_units) / k_units, k1 = c * (unit / panel_units + 1) / k_units;
     const int64_t panel0 = panels * (unit % panel_units) / panel_units,
                   panel1 = panels * (unit % panel_units + 1) / panel_units;
-    Scratch scratch(Scratch::bytes<T>(blocks.a_floats) + Scratch::bytes<T>(blocks.pixels * kPanel<T>) +
-                    Scratch::bytes<T>(d_size));
-    T* const a = scratch.take<T>(blocks.a_floats);
-    T* const gs = scratch.take<T>(blocks.pixels * kPanel<T>);
+    Scratch scratch(Scratch::bytes<T>(a_floats) + Scratch::bytes<T>(g_floats) + Scratch::bytes<T>(d_size));
+    T* const a = scratch.take<T>(a_floats);
+    T* const gs = scratch.take<T>(g_floats);
     T* const d = pieces > 1 ? shared.get() + part * d_size : scratch.take<T>(d_size);
     zero(d, d_size);
-    add_blocks(g, blocks, blocks.total * piece / pieces, blocks.total * (piece + 1) / pieces, k0, k1, panel0, panel1, a,
-               gs, d);
+    const int64_t block0 = total * piece / pieces, block1 = total * (piece + 1) / pieces;
+    if (tiled)
+      sums.add(g.x.channel_range(k0, k1 - k0), g.reader.from(k0), g.gy, g.h, g.w, block0, block1, panel0, panel1, a, gs,
+               d);
+    else
+      add_blocks(g, blocks, block0, block1, k0, k1, panel0, panel1, a, gs, d);
     if (pieces == 1) unpack(unit, d);
   });
   if (pieces == 1) return;
@@ -221,11 +233,12 @@ void backward_weight(const ConvParams& p, const View& x, const View& gy, const V
   WeightGradient<T> g;
   g.h = forward_axis(rows_of(p, gw), x.shape[2], gy.shape[2]);
   g.w = forward_axis(columns_of(p, gw), x.shape[3], gy.shape[3]);
+  const bool tiled = winograd_weight(p, gw, g.h, g.w, gys.count);
   for (int64_t i = 0; i < p.groups; ++i) {
     g.x = xs.channel_range(i * in, in);
     g.reader = r.from(i * in);
     g.gy = gys.channel_range(i * out, out);
-    weight_gradient(g, weights_of_group(gw, i, p.groups, sizeof(T)), accumulate);
+    weight_gradient(g, tiled, weights_of_group(gw, i, p.groups, sizeof(T)), accumulate);
   }
 }
 

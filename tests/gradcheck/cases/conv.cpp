@@ -43,6 +43,7 @@ const std::vector<Row>& rows() {
       {"empty_batch", {0, 3, 4, 4}, {4, 3, 3, 3}, {.padding = 1}},
       {"many_channels_1x1", {1, 35, 3, 3}, {33, 35, 1, 1}},
       {"many_channels_3x3", {1, 19, 4, 5}, {37, 19, 3, 3}, {.padding = 1}},
+      {"3x3_in_tiles", {2, 32, 8, 8}, {32, 32, 3, 3}, {.padding = 1}},
       {"wide_image", {1, 2, 3, 35}, {3, 2, 3, 3}, {.padding = 1}},
       {"channels_first", {2, 3, 3, 3}, {4, 3, 3, 3}, {.padding = 1}, true, Memory::channels_first},
       {"channels_first_weight",
