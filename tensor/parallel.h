@@ -17,7 +17,8 @@ void run_parts(int parts, PartFn fn, void* context);
 
 /// Calls f(part, parts) once for each part in [0, parts), on the pool's threads, and waits. Which thread runs a part is
 /// not fixed, but the parts are: results depend on `parts` alone. Inside another parallel region, or while another
-/// thread owns the pool, all parts run on the calling thread, one after another. f must not throw.
+/// thread owns the pool, all parts run on the calling thread, one after another. What f throws (out of memory) reaches
+/// the caller, one exception if there are several, after parts that have begun are done.
 template <class F>
 [[gnu::always_inline]] inline void parallel_parts(int parts, F&& f) {
   using Fn = std::remove_reference_t<F>;

@@ -14,10 +14,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tensor/error.h"
@@ -103,11 +105,13 @@ class Pool {
     take_parts(0, epoch);
     inside_part = false;
     auto finished = [&] { return pending_.load() == 0; };
-    if (spin_until(finished)) return;
-    std::unique_lock lock(mutex_);
-    caller_sleeps_ = true;
-    finished_.wait(lock, finished);
-    caller_sleeps_ = false;
+    if (!spin_until(finished)) {
+      std::unique_lock lock(mutex_);
+      caller_sleeps_ = true;
+      finished_.wait(lock, finished);
+      caller_sleeps_ = false;
+    }
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   }
 
  private:
@@ -149,13 +153,22 @@ class Pool {
         if (!state.compare_exchange_weak(s, s - 1, std::memory_order_acq_rel)) continue;
         // Having taken a part of this job, it cannot end before us: its description stands.
         const int mine = (parts_ - owner + threads_ - 1) / threads_;
-        fn_(context_, owner + (mine - int(uint32_t(s))) * threads_, parts_);
+        run_part(owner + (mine - int(uint32_t(s))) * threads_);
         if (pending_.fetch_sub(1) == 1 && caller_sleeps_.load()) {
           { std::lock_guard lock(mutex_); }
           finished_.notify_one();
         }
         s = state.load(std::memory_order_acquire);
       }
+    }
+  }
+
+  void run_part(int part) {
+    try {
+      fn_(context_, part, parts_);
+    } catch (...) {
+      std::lock_guard lock(mutex_);
+      if (!error_) error_ = std::current_exception();
     }
   }
 
@@ -178,6 +191,7 @@ class Pool {
   void* context_ = nullptr;
   int parts_ = 0;
   std::atomic<bool> stop_{false}, caller_sleeps_{false};
+  std::exception_ptr error_;
   std::mutex mutex_;
   std::condition_variable started_, finished_;
   alignas(64) std::atomic<uint64_t> epoch_{0};
@@ -221,14 +235,16 @@ void run_parts(int parts, PartFn fn, void* context) {
     for (int part = 0; part < parts; ++part) fn(context, part, parts);
     return;
   }
+  struct Release {
+    ~Release() { pool_taken.store(false, std::memory_order_release); }
+  } release;
   if (!pool || pool->threads() != threads) {
     static const int once = pthread_atfork(nullptr, nullptr, forget_pool_in_child);
     (void)once;
-    delete pool;
+    delete std::exchange(pool, nullptr);
     pool = new Pool(threads);
   }
   pool->run(parts, fn, context);
-  pool_taken.store(false, std::memory_order_release);
 }
 
 }  // namespace detail

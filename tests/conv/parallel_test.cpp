@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <new>
 #include <numeric>
 #include <thread>
 #include <vector>
@@ -97,6 +98,23 @@ TEST(Parallel, WaitsForALongPart) {
     ++done;
   });
   EXPECT_EQ(done, 2);
+}
+
+TEST(Parallel, AnExceptionReachesTheCaller) {
+  const Threads scope(2);
+  for (int thrower : {0, 1}) {
+    std::atomic<int> others{0};
+    auto run = [&] {
+      parallel_parts(2, [&](int part, int) {
+        if (part == thrower) throw std::bad_alloc();
+        ++others;
+      });
+    };
+    EXPECT_THROW(run(), std::bad_alloc);
+    EXPECT_EQ(others, 1);
+    parallel_parts(2, [&](int, int) { ++others; });  // the pool goes on
+    EXPECT_EQ(others, 3);
+  }
 }
 
 TEST(Parallel, IdleWorkersBurnNoProcessorTime) {

@@ -1,6 +1,8 @@
 // What the convolutions share: images in channels-last memory, the grid of positions that a kernel visits, readers,
 // scratch.
 #pragma once
+#include <new>
+
 #include "tensor/cpu/isa/simd.h"
 #include "tensor/cpu/isa/tile.h"
 #include "tensor/parallel.h"
@@ -26,16 +28,13 @@ template <class T>
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(int64_t size) : data_(static_cast<T*>(__builtin_malloc(std::size_t(most(size, 1)) * sizeof(T)))) {
-    if (!data_) __builtin_trap();
-  }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
   ~Buffer() { __builtin_free(data_); }
+  /// Once, and on the calling thread: running out of memory is an exception.
   void allocate(int64_t size) {
-    __builtin_free(data_);
     data_ = static_cast<T*>(__builtin_malloc(std::size_t(most(size, 1)) * sizeof(T)));
-    if (!data_) __builtin_trap();
+    if (!data_) throw std::bad_alloc();
   }
   T* get() const { return data_; }
 
