@@ -28,6 +28,7 @@ template <class T>
 class Buffer {
  public:
   Buffer() = default;
+  explicit Buffer(int64_t size) { allocate(size); }
   Buffer(const Buffer&) = delete;
   Buffer& operator=(const Buffer&) = delete;
   ~Buffer() { __builtin_free(data_); }
