@@ -23,11 +23,7 @@ Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
                   if (b.wanted(0))
                     gx = ops::conv2d_backward_data(gy, w_saved.get(), x_shape, options, {}, {}, false, packing);
                   if (b.wanted(1)) gw = ops::conv2d_backward_weight(x_saved.get(), gy, w_saved.get(), options);
-                  if (b.wanted(2)) {
-                    std::vector<double> sums(gy.size(1));
-                    ops::channel_sums(gy, sums);
-                    gb = ops::channel_vector(sums, gy.dtype(), gy.device());
-                  }
+                  if (b.wanted(2)) gb = ops::channel_totals(gy);
                   return {gx, gw, gb};
                 });
 }

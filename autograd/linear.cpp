@@ -66,11 +66,7 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias)
                     gw = empty_like(w);
                     ops::conv2d_backward_weight(pixels(x_saved.get()), gy, pixels(w), {}, {}, pixels(gw));
                   }
-                  if (b.wanted(2)) {
-                    std::vector<double> sums(gy.size(1));
-                    ops::channel_sums(gy, sums);
-                    gb = ops::channel_vector(sums, gy.dtype(), gy.device());
-                  }
+                  if (b.wanted(2)) gb = ops::channel_totals(gy);
                   return {gx, gw, gb};
                 });
 }

@@ -1,11 +1,9 @@
 // What the ops on tensors check alike, each in the name of the op that asks.
 #pragma once
-#include "tensor/backend.h"
+#include "tensor/ops_common.h"
 #include "tensor/ops_conv.h"
 
 namespace ar::ops::detail {
-
-inline const Kernels& kernels(const Tensor& x) { return *backend(x.device()).kernels; }
 
 /// Of one dtype and on one device?
 void check_alike(const char* op, const char* what, const Tensor& t, const Tensor& x);

@@ -61,7 +61,7 @@ ConvReader reader_of(const char* op, const Reader& r, int64_t channels, const Te
 
 /// Weights in the kernels' order; null when they read w itself.
 std::shared_ptr<Storage> packed(const char* op, ConvPack mode, const ConvParams& p, const Tensor& w, Packing packing) {
-  const Kernels& k = kernels(w);
+  const Kernels& k = kernels_of(w);
   const auto size = kernel_for(k.conv2d_packed_size, w.dtype(), op, k.name);
   const int64_t elements = size(mode, p, w.view());
   if (elements == 0) return nullptr;
@@ -95,7 +95,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& option
   const char* op = "conv2d";
   const Dims shape = checked_shape(op, x.shape(), weight.shape(), options);
   check_alike(op, "weight", weight, x);
-  const auto kernel = kernel_for(kernels(x).conv2d, x.dtype(), op, kernels(x).name);
+  const auto kernel = kernel_for(kernels_of(x).conv2d, x.dtype(), op, kernels_of(x).name);
   const ConvReader read = reader_of(op, reader, x.size(1), x);
   const int64_t channels = shape[1];
   const ConvEpilogue finish{.scale = vector_data(op, "the epilogue's scale", e.scale, channels, x),
@@ -119,7 +119,7 @@ Tensor conv2d_backward_data(const Tensor& gy, const Tensor& weight, const Dims& 
   const Dims shape = checked_shape(op, x_shape, weight.shape(), options);
   check_shape(op, "gradient", gy, shape);
   check_alike(op, "weight", weight, gy);
-  const auto kernel = kernel_for(kernels(gy).conv2d_backward_data, gy.dtype(), op, kernels(gy).name);
+  const auto kernel = kernel_for(kernels_of(gy).conv2d_backward_data, gy.dtype(), op, kernels_of(gy).name);
   Gate together = gate;
   if (gate.x.defined()) together.x = channels_together(gate.x);
   const ConvGate g = gate_view(op, together, x_shape, gy);
@@ -137,7 +137,7 @@ Tensor conv2d_backward_weight(const Tensor& x, const Tensor& gy, const Tensor& w
   const Dims shape = checked_shape(op, x.shape(), weight.shape(), options);
   check_shape(op, "gradient", gy, shape);
   check_alike(op, "gradient", gy, x);
-  const auto kernel = kernel_for(kernels(x).conv2d_backward_weight, x.dtype(), op, kernels(x).name);
+  const auto kernel = kernel_for(kernels_of(x).conv2d_backward_weight, x.dtype(), op, kernels_of(x).name);
   const ConvReader read = reader_of(op, reader, x.size(1), x);
   AR_CHECK(out.defined() || !accumulate, op, ": accumulate needs an out tensor");
   const Tensor gw = out.defined() ? out : empty_like(weight);

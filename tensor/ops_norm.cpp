@@ -50,8 +50,14 @@ void channel_sums(const Tensor& x, std::span<double> sum, std::span<double> sum_
   check_rank(op, x);
   double* s = sum_data(op, "sum", sum, x.size(1));
   double* sq = sum_data(op, "sum_sq", sum_sq, x.size(1));
-  const auto kernel = kernel_for(kernels(x).channel_sums, x.dtype(), op, kernels(x).name);
+  const auto kernel = kernel_for(kernels_of(x).channel_sums, x.dtype(), op, kernels_of(x).name);
   if (x.numel()) kernel(x.view(), s, sq);
+}
+
+Tensor channel_totals(const Tensor& x) {
+  std::vector<double> sums(x.size(1));
+  channel_sums(x, sums);
+  return channel_vector(sums, x.dtype(), x.device());
 }
 
 Tensor channel_affine(const Tensor& x, const Tensor& scale, const Tensor& shift, Activation activation,
@@ -61,7 +67,7 @@ Tensor channel_affine(const Tensor& x, const Tensor& scale, const Tensor& shift,
   AR_CHECK(activation != Activation::leaky_relu, op, ": leaky_relu is not among its activations");
   const void* s = needed_vector(op, "scale", scale, x);
   const void* h = needed_vector(op, "shift", shift, x);
-  const auto kernel = kernel_for(kernels(x).channel_affine, x.dtype(), op, kernels(x).name);
+  const auto kernel = kernel_for(kernels_of(x).channel_affine, x.dtype(), op, kernels_of(x).name);
   const Tensor y = result(op, x.shape(), x, out);
   if (y.numel()) kernel(x.view(), s, h, activation, y.writable());
   return y;
@@ -72,7 +78,7 @@ Tensor channel_gate(const Tensor& g, const Gate& gate, const Tensor& out, bool a
   check_rank(op, g);
   AR_CHECK(gate.x.defined(), op, ": the gate's x is needed");
   const ConvGate v = gate_view(op, gate, g.shape(), g);
-  const auto kernel = kernel_for(kernels(g).channel_gate, g.dtype(), op, kernels(g).name);
+  const auto kernel = kernel_for(kernels_of(g).channel_gate, g.dtype(), op, kernels_of(g).name);
   const Tensor gx = result(op, g.shape(), gate.x, out, accumulate);
   if (gx.numel()) kernel(g.view(), gx.writable(), accumulate, v);
   return gx;
@@ -85,7 +91,7 @@ void channel_affine_add_(const Tensor& x, const Tensor& a, const Tensor& b, cons
   check_shape(op, "y", y, x.shape());
   const void* pa = needed_vector(op, "a", a, x);
   const void* pb = needed_vector(op, "b", b, x);
-  const auto kernel = kernel_for(kernels(x).channel_affine_add, x.dtype(), op, kernels(x).name);
+  const auto kernel = kernel_for(kernels_of(x).channel_affine_add, x.dtype(), op, kernels_of(x).name);
   if (x.numel()) kernel(x.view(), pa, pb, y.writable());
 }
 
@@ -94,7 +100,7 @@ Tensor norm_relu_pool2(const Tensor& x, const Tensor& scale, const Tensor& shift
   const Dims shape = half_size(op, x.shape());
   const void* s = needed_vector(op, "scale", scale, x);
   const void* h = needed_vector(op, "shift", shift, x);
-  const auto kernel = kernel_for(kernels(x).norm_relu_pool2, x.dtype(), op, kernels(x).name);
+  const auto kernel = kernel_for(kernels_of(x).norm_relu_pool2, x.dtype(), op, kernels_of(x).name);
   const Tensor y = result(op, shape, x, out);
   if (y.numel()) kernel(x.view(), s, h, y.writable());
   return y;
@@ -105,7 +111,7 @@ Tensor norm_relu_pool2_backward(const Tensor& gy, const Gate& gate, const Tensor
   const Dims x_shape = gate.x.shape(), shape = half_size(op, x_shape);
   check_shape(op, "gradient", gy, shape);
   const ConvGate v = gate_view(op, gate, x_shape, gy);
-  const auto kernel = kernel_for(kernels(gy).norm_relu_pool2_backward, gy.dtype(), op, kernels(gy).name);
+  const auto kernel = kernel_for(kernels_of(gy).norm_relu_pool2_backward, gy.dtype(), op, kernels_of(gy).name);
   const Tensor gx = result(op, x_shape, gate.x, out, accumulate);
   if (gx.numel()) kernel(gy.view(), gx.writable(), accumulate, v);
   return gx;
@@ -114,7 +120,7 @@ Tensor norm_relu_pool2_backward(const Tensor& gy, const Gate& gate, const Tensor
 Tensor local_response_norm(const Tensor& x, const LrnParams& params) {
   const char* op = "local_response_norm";
   check_lrn(op, x, params);
-  const auto kernel = kernel_for(kernels(x).lrn, x.dtype(), op, kernels(x).name);
+  const auto kernel = kernel_for(kernels_of(x).lrn, x.dtype(), op, kernels_of(x).name);
   const Tensor y = empty_like(x);
   if (y.numel()) kernel(params, x.view(), y.writable());
   return y;
@@ -125,7 +131,7 @@ Tensor local_response_norm_backward(const Tensor& x, const Tensor& gy, const Lrn
   check_lrn(op, x, params);
   check_alike(op, "gradient", gy, x);
   check_shape(op, "gradient", gy, x.shape());
-  const auto kernel = kernel_for(kernels(x).lrn_backward, x.dtype(), op, kernels(x).name);
+  const auto kernel = kernel_for(kernels_of(x).lrn_backward, x.dtype(), op, kernels_of(x).name);
   const Tensor gx = empty_like(x);
   if (gx.numel()) kernel(params, x.view(), gy.view(), gx.writable());
   return gx;

@@ -13,6 +13,8 @@ Tensor channel_vector(std::span<const double> values, Dtype dtype, Device device
 
 /// sum[c] += x, sum_sq[c] += x^2 over all else. Either may be empty.
 void channel_sums(const Tensor& x, std::span<double> sum, std::span<double> sum_sq = {});
+/// The sum of each channel as [C] of x's dtype: the gradient of a bias, of the result's gradient.
+Tensor channel_totals(const Tensor& x);
 /// y = activation(x * scale + shift); scale, shift [C] of x's dtype. `out` may be x itself.
 Tensor channel_affine(const Tensor& x, const Tensor& scale, const Tensor& shift,
                       Activation activation = Activation::none, const Tensor& out = {});

@@ -73,7 +73,7 @@ MaxPool2dResult max_pool2d(const Tensor& x, const Pool2dOptions& options, const 
   const Dims shape = pooled_shape(op, x.shape(), options);
   AR_CHECK(x.size(2) * x.size(3) <= std::numeric_limits<int32_t>::max(), op, ": x has more pixels than an index counts",
            " (x ", x.shape(), ")");
-  const auto kernel = kernel_for(kernels(x).max_pool2d, x.dtype(), op, kernels(x).name);
+  const auto kernel = kernel_for(kernels_of(x).max_pool2d, x.dtype(), op, kernels_of(x).name);
   MaxPool2dResult r{result(op, shape, x, out), {}};
   if (with_indices) r.indices = empty(shape, {.dtype = Dtype::i32, .device = x.device()});
   if (r.y.numel()) kernel(params_of(options), x.view(), r.y.writable(), with_indices ? r.indices.writable() : View());
@@ -85,7 +85,7 @@ Tensor max_pool2d_backward(const Tensor& gy, const Tensor& indices, const Dims& 
   check_image(op, x_shape);
   AR_CHECK(indices.dtype() == Dtype::i32, op, ": indices must be int32, they are ", indices.dtype());
   check_shape(op, "gradient", gy, indices.shape());
-  const auto kernel = kernel_for(kernels(gy).max_pool2d_backward, gy.dtype(), op, kernels(gy).name);
+  const auto kernel = kernel_for(kernels_of(gy).max_pool2d_backward, gy.dtype(), op, kernels_of(gy).name);
   const Tensor gx = result(op, x_shape, gy, {});
   if (gx.numel()) kernel(gy.view(), indices.view(), gx.writable());
   return gx;
@@ -94,7 +94,7 @@ Tensor max_pool2d_backward(const Tensor& gy, const Tensor& indices, const Dims& 
 Tensor avg_pool2d(const Tensor& x, const Pool2dOptions& options, const Tensor& out) {
   const char* op = "avg_pool2d";
   const Dims shape = avg_pooled_shape(op, x.shape(), options);
-  const auto kernel = kernel_for(kernels(x).avg_pool2d, x.dtype(), op, kernels(x).name);
+  const auto kernel = kernel_for(kernels_of(x).avg_pool2d, x.dtype(), op, kernels_of(x).name);
   const Tensor y = result(op, shape, x, out);
   if (y.numel()) kernel(params_of(options), x.view(), y.writable());
   return y;
@@ -103,7 +103,7 @@ Tensor avg_pool2d(const Tensor& x, const Pool2dOptions& options, const Tensor& o
 Tensor avg_pool2d_backward(const Tensor& gy, const Dims& x_shape, const Pool2dOptions& options) {
   const char* op = "avg_pool2d_backward";
   check_shape(op, "gradient", gy, avg_pooled_shape(op, x_shape, options));
-  const auto kernel = kernel_for(kernels(gy).avg_pool2d_backward, gy.dtype(), op, kernels(gy).name);
+  const auto kernel = kernel_for(kernels_of(gy).avg_pool2d_backward, gy.dtype(), op, kernels_of(gy).name);
   const Tensor gx = result(op, x_shape, gy, {});
   if (gx.numel()) kernel(params_of(options), gy.view(), gx.writable());
   return gx;
@@ -114,7 +114,7 @@ Tensor adaptive_avg_pool2d(const Tensor& x, Pair output_size, const Tensor& out)
   check_image(op, x.shape());
   AR_CHECK(output_size.h > 0 && output_size.w > 0, op, ": output size must be positive, it is ", output_size.h, " x ",
            output_size.w);
-  const auto kernel = kernel_for(kernels(x).adaptive_avg_pool2d, x.dtype(), op, kernels(x).name);
+  const auto kernel = kernel_for(kernels_of(x).adaptive_avg_pool2d, x.dtype(), op, kernels_of(x).name);
   const Tensor y = result(op, {x.size(0), x.size(1), output_size.h, output_size.w}, x, out);
   if (y.numel()) kernel(x.view(), y.writable());
   return y;
@@ -125,7 +125,7 @@ Tensor adaptive_avg_pool2d_backward(const Tensor& gy, const Dims& x_shape) {
   check_image(op, x_shape);
   AR_CHECK(gy.rank() == 4, op, ": gradient must have 4 dimensions, it has shape ", gy.shape());
   check_shape(op, "gradient", gy, {x_shape[0], x_shape[1], gy.size(2), gy.size(3)});
-  const auto kernel = kernel_for(kernels(gy).adaptive_avg_pool2d_backward, gy.dtype(), op, kernels(gy).name);
+  const auto kernel = kernel_for(kernels_of(gy).adaptive_avg_pool2d_backward, gy.dtype(), op, kernels_of(gy).name);
   const Tensor gx = result(op, x_shape, gy, {});
   if (gx.numel()) kernel(gy.view(), gx.writable());
   return gx;
