@@ -7,6 +7,9 @@ packages=(
   build-essential cmake ninja-build ccache     # compiler and build
   libeigen3-dev                                # plain linear algebra inside the library
   libcli11-dev nlohmann-json3-dev              # options and JSON of the programs
+  pkg-config libstb-dev                        # images
+  libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev libswscale-dev libswresample-dev  # video, other images
+  libcurl4-openssl-dev                         # HTTP
   libgtest-dev libgmock-dev libbenchmark-dev   # tests and benchmarks
   clang-format clang-tidy                      # style checks, part of the tests
 )

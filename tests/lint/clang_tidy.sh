@@ -5,5 +5,5 @@ build=$(realpath "$1")
 shift
 source "$(dirname "$0")/files.sh"
 clang-tidy --version 2>/dev/null | grep -q 'version 14\.' || { echo "SKIPPED: needs clang-tidy 14"; exit 77; }
-(($#)) || set -- $(sources '*.cpp' | grep -E '^(tensor|autograd|nn|apps)/')
+(($#)) || set -- $(sources '*.cpp' | grep -E '^(tensor|autograd|nn|io|scrape|apps)/')
 printf '%s\n' "$@" | xargs -P 2 -n 1 clang-tidy --quiet -p "$build" 2> >(grep -v 'warnings generated' >&2)
