@@ -10,7 +10,7 @@ namespace ar {
 
 namespace {
 thread_local bool grad_mode = true;
-thread_local bool anomaly_mode = false;
+thread_local DetectAnomaly* anomaly_mode = nullptr;
 }  // namespace
 
 bool grad_enabled() { return grad_mode; }
@@ -18,9 +18,25 @@ NoGrad::NoGrad() : before_(std::exchange(grad_mode, false)) {}
 NoGrad::~NoGrad() { grad_mode = before_; }
 EnableGrad::EnableGrad() : before_(std::exchange(grad_mode, true)) {}
 EnableGrad::~EnableGrad() { grad_mode = before_; }
-DetectAnomaly::DetectAnomaly() : before_(std::exchange(anomaly_mode, true)) {}
+DetectAnomaly::DetectAnomaly(NameOf name_of)
+    : before_(std::exchange(anomaly_mode, this)), name_of_(std::move(name_of)) {}
 DetectAnomaly::~DetectAnomaly() { anomaly_mode = before_; }
-bool anomaly_detection() { return anomaly_mode; }
+bool anomaly_detection() { return anomaly_mode != nullptr; }
+
+void DetectAnomaly::check(const char* op, const std::vector<Tensor>& results, const std::vector<Variable>& inputs) {
+  bool known = false;
+  for (size_t i = 0; name_of_ && !known && i < inputs.size(); ++i) {
+    std::string name = inputs[i].defined() ? name_of_(inputs[i]) : "";
+    known = !name.empty();
+    if (known) last_known_ = std::move(name);
+  }
+  for (const Tensor& v : results)
+    AR_CHECK(!v.defined() || !ops::any_nonfinite(v), op,
+             last_known_.empty() ? ""
+             : known             ? " of "
+                                 : " after ",
+             last_known_, ": result ", v.shape(), " holds NaN or infinity (anomaly detection)");
+}
 
 Variable::Variable(Tensor value, bool requires_grad) : state_(std::make_shared<VariableState>()) {
   AR_CHECK(value.defined(), "Variable: an undefined tensor");
@@ -117,10 +133,7 @@ Node::~Node() {
 
 std::vector<Variable> record(const char* op, std::vector<Tensor> values, const std::vector<Variable>& inputs,
                              BackwardFn fn, bool always) {
-  if (anomaly_mode)
-    for (const Tensor& v : values)
-      AR_CHECK(!v.defined() || !ops::any_nonfinite(v), op, ": result ", v.shape(),
-               " holds NaN or infinity (anomaly detection)");
+  if (anomaly_mode) anomaly_mode->check(op, values, inputs);
   bool needed = always;
   for (const Variable& v : inputs) needed = needed || v.requires_grad();
   std::vector<Variable> results(values.begin(), values.end());

@@ -143,16 +143,22 @@ class EnableGrad {
  private:
   bool before_;
 };
-/// While it lives, every op's result and every gradient is checked: NaN or infinity throws Error naming the op.
+/// While it lives, every op's result and every gradient is checked: NaN or infinity throws Error naming the op, and, if
+/// `name_of` knows one of the op's inputs ("" for those it does not), that input or the last one known before.
 class DetectAnomaly {
  public:
-  DetectAnomaly();
+  using NameOf = std::function<std::string(const Variable&)>;
+  explicit DetectAnomaly(NameOf name_of = nullptr);
   ~DetectAnomaly();
   DetectAnomaly(const DetectAnomaly&) = delete;
   DetectAnomaly& operator=(const DetectAnomaly&) = delete;
 
  private:
-  bool before_;
+  friend std::vector<Variable> record(const char*, std::vector<Tensor>, const std::vector<Variable>&, BackwardFn, bool);
+  void check(const char* op, const std::vector<Tensor>& results, const std::vector<Variable>& inputs);
+  DetectAnomaly* before_;
+  NameOf name_of_;
+  std::string last_known_;
 };
 
 }  // namespace ar

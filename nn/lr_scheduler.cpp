@@ -48,6 +48,10 @@ void LrScheduler::load_state_dict(const nn::StateDict& state) {
   apply();
 }
 
+double Warmup::factor(int64_t t) const {
+  return t >= steps ? 1 : start_factor + (1 - start_factor) * double(t) / double(steps);
+}
+
 // ---- StepLR ----
 
 StepLR::StepLR(Optimizer& optimizer, const Options& options) : LrScheduler(optimizer), options_(options) {
@@ -57,7 +61,7 @@ StepLR::StepLR(Optimizer& optimizer, const Options& options) : LrScheduler(optim
 
 void StepLR::set(Knobs knobs, int, double base, int64_t t) const {
   const int64_t decays = t / options_.step_size;
-  *knobs.lr = base * std::pow(options_.gamma, double(decays));
+  *knobs.lr = base * options_.warmup.factor(t) * std::pow(options_.gamma, double(decays));
 }
 
 // ---- OneCycleLR ----
@@ -97,19 +101,19 @@ void OneCycleLR::set(Knobs knobs, int group, double, int64_t t) const {
 // ---- CosineLR ----
 
 CosineLR::CosineLR(Optimizer& optimizer, const Options& options) : LrScheduler(optimizer), options_(options) {
-  AR_CHECK(options.warmup_steps >= 0 && options.total_steps > options.warmup_steps,
-           "CosineLR: total_steps must exceed warmup_steps, they are ", options.total_steps, " and ",
-           options.warmup_steps);
+  AR_CHECK(options.warmup.steps >= 0 && options.total_steps > options.warmup.steps,
+           "CosineLR: total_steps must exceed the warm-up's, they are ", options.total_steps, " and ",
+           options.warmup.steps);
   apply();
 }
 
 void CosineLR::set(Knobs knobs, int, double base, int64_t t) const {
   const Options& o = options_;
-  if (t < o.warmup_steps) {
-    *knobs.lr = base * (o.start_factor + (1 - o.start_factor) * double(t) / double(o.warmup_steps));
+  if (t < o.warmup.steps) {
+    *knobs.lr = base * o.warmup.factor(t);
     return;
   }
-  const double u = std::min(1.0, double(t - o.warmup_steps) / double(o.total_steps - o.warmup_steps));
+  const double u = std::min(1.0, double(t - o.warmup.steps) / double(o.total_steps - o.warmup.steps));
   *knobs.lr = between(Anneal::cosine, base, o.min_lr, u);
 }
 

@@ -37,12 +37,21 @@ class LrScheduler {
   int64_t last_step_ = 0;
 };
 
-/// lr = base * gamma^floor(t / step_size)
+/// A linear rise to the full rate: 1 / 3 of it at t = 0, all of it from t = steps on.
+struct Warmup {
+  int64_t steps = 0;
+  double start_factor = 1.0 / 3;
+  /// start_factor + (1 - start_factor) * t / steps, at most 1
+  double factor(int64_t t) const;
+};
+
+/// lr = base * warmup * gamma^floor(t / step_size); gamma 1: a constant rate, but for the warm-up.
 class StepLR : public LrScheduler {
  public:
   struct Options {
     int64_t step_size = 1;
     double gamma = 0.1;
+    Warmup warmup = {};
   };
   StepLR(Optimizer& optimizer, const Options& options);
 
@@ -81,14 +90,15 @@ class OneCycleLR : public LrScheduler {
 };
 
 /// Linear warm-up, then half a cosine (Loshchilov & Hutter 2017, arXiv 1608.03983, without restarts):
-///   t < warmup_steps:  lr = base * (start_factor + (1 - start_factor) * t / warmup_steps)
-///   then, with u = (t - warmup_steps) / (total_steps - warmup_steps), at most 1:
+///   t < warmup.steps:  lr = base * warmup
+///   then, with u = (t - warmup.steps) / (total_steps - warmup.steps), at most 1:
 ///                      lr = min_lr + (base - min_lr) * (1 + cos(pi * u)) / 2
 class CosineLR : public LrScheduler {
  public:
   struct Options {
-    int64_t warmup_steps = 0, total_steps = 0;
-    double start_factor = 1.0 / 3, min_lr = 0;
+    int64_t total_steps = 0;
+    Warmup warmup = {};
+    double min_lr = 0;
   };
   CosineLR(Optimizer& optimizer, const Options& options);
 

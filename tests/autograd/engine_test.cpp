@@ -228,6 +228,13 @@ TEST(Engine, AnomalyDetectionNamesTheOp) {
                  "backward: sqrt: gradient of input 0 [2] holds NaN or infinity (anomaly detection)");
 }
 
+TEST(Engine, AnomalyDetectionNamesTheParameter) {
+  const Variable w = leaf({-1, 0}), x = leaf({1, 1});
+  const DetectAnomaly detect([&](const Variable& v) { return v.same_as(w) ? "layer.weight" : ""; });
+  EXPECT_MESSAGE(x / w, "div of layer.weight: result [2] holds NaN or infinity (anomaly detection)");
+  EXPECT_MESSAGE(log(x * 0.0), "log after layer.weight: result [2] holds NaN or infinity (anomaly detection)");
+}
+
 TEST(Engine, DeepGraphsNeitherBackwardNorDestructionRecurse) {
   const Variable x = leaf({1});
   {

@@ -35,6 +35,12 @@ TEST(StepLR, Decays) {
   EXPECT_ERROR(optim::StepLR(sgd, {.step_size = 0}), "StepLR: step_size must be positive, it is 0");
 }
 
+TEST(StepLR, WarmsUp) {
+  optim::SGD sgd({parameter()}, {.lr = 1});
+  optim::StepLR schedule(sgd, {.step_size = 3, .gamma = 0.5, .warmup = {.steps = 4, .start_factor = 0.2}});
+  expect_near(rates(schedule, 6), {0.2, 0.4, 0.6, 0.4, 0.5, 0.5});
+}
+
 TEST(OneCycleLR, RisesAndFalls) {
   optim::SGD sgd({parameter()}, {.lr = 7, .momentum = 0.9});
   optim::OneCycleLR schedule(sgd, {.max_lr = {0.1}, .total_steps = 10});
@@ -76,16 +82,17 @@ TEST(OneCycleLR, TurnsAdamsBeta1) {
 
 TEST(CosineLR, WarmsUpAndFalls) {
   optim::SGD sgd({parameter()}, {.lr = 1});
-  optim::CosineLR schedule(sgd, {.warmup_steps = 4, .total_steps = 8, .start_factor = 0.2, .min_lr = 0.1});
+  optim::CosineLR schedule(sgd, {.total_steps = 8, .warmup = {.steps = 4, .start_factor = 0.2}, .min_lr = 0.1});
   const double s = std::sqrt(0.5);
   expect_near(rates(schedule, 10), {0.2, 0.4, 0.6, 0.8, 1, 0.1 + 0.45 * (1 + s), 0.55, 0.1 + 0.45 * (1 - s), 0.1, 0.1});
-  EXPECT_ERROR(optim::CosineLR(sgd, {.warmup_steps = 4, .total_steps = 4}),
-               "CosineLR: total_steps must exceed warmup_steps, they are 4 and 4");
+  EXPECT_ERROR(optim::CosineLR(sgd, {.total_steps = 4, .warmup = {.steps = 4}}),
+               "CosineLR: total_steps must exceed the warm-up's, they are 4 and 4");
 }
 
 TEST(LrScheduler, GoesOnFromASavedState) {
   optim::SGD a({parameter()}, {.lr = 1}), b({parameter()}, {.lr = 5});
-  optim::CosineLR first(a, {.warmup_steps = 2, .total_steps = 9}), second(b, {.warmup_steps = 2, .total_steps = 9});
+  optim::CosineLR first(a, {.total_steps = 9, .warmup = {.steps = 2}}),
+      second(b, {.total_steps = 9, .warmup = {.steps = 2}});
   for (int i = 0; i < 5; ++i) first.step();
   second.load_state_dict(first.state_dict());
   EXPECT_EQ(second.last_step(), 5);

@@ -92,10 +92,10 @@ std::unique_ptr<optim::LrScheduler> build(const nlohmann::json& o, optim::Optimi
     return std::make_unique<optim::CosineLR>(
         optimiser, optim::CosineLR::Options{.total_steps = o["T_max"], .min_lr = o["eta_min"]});
   if (o["op"] == "WarmupCosine")
-    return std::make_unique<optim::CosineLR>(optimiser, optim::CosineLR::Options{.warmup_steps = o["warmup"],
-                                                                                 .total_steps = o["total"],
-                                                                                 .start_factor = o["start_factor"],
-                                                                                 .min_lr = o["eta_min"]});
+    return std::make_unique<optim::CosineLR>(
+        optimiser, optim::CosineLR::Options{.total_steps = o["total"],
+                                            .warmup = {.steps = o["warmup"], .start_factor = o["start_factor"]},
+                                            .min_lr = o["eta_min"]});
   optim::OneCycleLR::Options options{.max_lr = {o["max_lr"].get<double>()}, .total_steps = o["total_steps"]};
   options.pct_start = o.value("pct_start", options.pct_start);
   if (o.value("anneal_strategy", "cos") == "linear") options.anneal = optim::Anneal::linear;
