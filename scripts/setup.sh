@@ -10,7 +10,9 @@ packages=(
   pkg-config libstb-dev                        # images
   libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev libswscale-dev libswresample-dev  # video, other images
   libcurl4-openssl-dev                         # HTTP
+  chromium chromium-driver                     # the browser that image searches are driven with
   libgtest-dev libgmock-dev libbenchmark-dev   # tests and benchmarks
+  libcpp-httplib-dev                           # the web site that the tests scrape
   clang-format clang-tidy                      # style checks, part of the tests
 )
 

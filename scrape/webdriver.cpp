@@ -1,0 +1,261 @@
+#include "scrape/webdriver.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <thread>
+
+#include "scrape/base64.h"
+
+namespace ar::scrape {
+namespace {
+
+using nlohmann::json;
+
+// https://www.w3.org/TR/webdriver2/#elements: the name of the member that holds an element's id.
+constexpr const char* kElementKey = "element-6066-11e4-a52e-4f735466cecf";
+
+constexpr const char* kInstall = "on Debian: apt install chromium chromium-driver";
+
+std::string first_program(std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    if (std::string path = find_program(name); !path.empty()) return path;
+  }
+  return "";
+}
+
+/// A port of the loopback interface that was free a moment ago.
+int free_port() {
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  auto* generic = reinterpret_cast<sockaddr*>(&address);
+  const bool bound = socket >= 0 && bind(socket, generic, size) == 0 && getsockname(socket, generic, &size) == 0;
+  const std::string reason = system_error();
+  if (socket >= 0) close(socket);
+  if (!bound) fail("webdriver: no free port on the loopback interface, ", reason);
+  return ntohs(address.sin_port);
+}
+
+/// Chromium keeps shared memory in /dev/shm, which containers often make too small for it.
+bool small_shared_memory() {
+  struct statvfs info;
+  return statvfs("/dev/shm", &info) != 0 || static_cast<double>(info.f_bavail) * info.f_frsize < 256e6;
+}
+
+json capabilities_for(const DriverChoice& choice, const BrowserOptions& options) {
+  json always = {{"pageLoadStrategy", "normal"},
+                 {"unhandledPromptBehavior", "dismiss"},
+                 {"timeouts", {{"pageLoad", static_cast<long>(options.page_timeout_s * 1000)}, {"script", 30'000}}}};
+  if (choice.firefox) {
+    json arguments = {"-width", std::to_string(options.width), "-height", std::to_string(options.height)};
+    if (options.headless) arguments.push_back("-headless");
+    always["moz:firefoxOptions"] = {{"args", arguments}};
+    if (!choice.browser.empty()) always["moz:firefoxOptions"]["binary"] = choice.browser;
+  } else {
+    json arguments = {"--no-first-run", "--disable-background-networking", "--disable-gpu", "--mute-audio",
+                      cat("--window-size=", options.width, ",", options.height)};
+    if (options.headless) arguments.push_back("--headless=new");
+    if (geteuid() == 0) arguments.push_back("--no-sandbox");  // Chromium's sandbox refuses root
+    if (small_shared_memory()) arguments.push_back("--disable-dev-shm-usage");
+    always["goog:chromeOptions"] = {{"args", arguments}};
+    if (!choice.browser.empty()) always["goog:chromeOptions"]["binary"] = choice.browser;
+  }
+  return {{"capabilities", {{"alwaysMatch", always}}}};
+}
+
+}  // namespace
+
+json to_json(const Element& element) { return {{kElementKey, element.id}}; }
+
+std::optional<Element> to_element(const json& value) {
+  if (!value.is_object() || !value.contains(kElementKey) || !value[kElementKey].is_string()) return std::nullopt;
+  return Element{value[kElementKey]};
+}
+
+DriverChoice choose_driver(const std::string& driver) {
+  const auto chromium = [] {
+    return first_program({"chromium", "google-chrome", "google-chrome-stable", "chromium-browser"});
+  };
+  const auto firefox = [] { return first_program({"firefox", "firefox-esr"}); };
+  if (driver.starts_with("http://") || driver.starts_with("https://"))
+    return {.url = driver, .driver = {}, .browser = {}};
+  if (driver == "auto") {
+    const DriverChoice chrome{{}, find_program("chromedriver"), chromium()};
+    if (!chrome.driver.empty() && !chrome.browser.empty()) return chrome;
+    const DriverChoice gecko{{}, find_program("geckodriver"), firefox(), true};
+    if (!gecko.driver.empty() && !gecko.browser.empty()) return gecko;
+    if (!chrome.browser.empty()) fail("driver auto: there is ", chrome.browser, " but no chromedriver; ", kInstall);
+    if (!gecko.browser.empty()) fail("driver auto: there is ", gecko.browser, " but no geckodriver; ", kInstall);
+    fail("driver auto: no browser and driver are installed; ", kInstall);
+  }
+  const std::string path = find_program(driver);
+  if (path.empty()) fail("driver ", driver, ": there is no such program; ", kInstall);
+  const bool gecko = path.substr(path.rfind('/') + 1).find("gecko") != std::string::npos;
+  DriverChoice choice{{}, path, gecko ? firefox() : chromium(), gecko};
+  if (choice.browser.empty()) {
+    fail("driver ", driver, ": ", gecko ? "Firefox" : "Chromium or Chrome", " is not installed; ",
+         gecko ? "on Debian: apt install firefox-esr" : kInstall);
+  }
+  return choice;
+}
+
+Browser::Browser(const BrowserOptions& options) : options_(options) {
+  const DriverChoice choice = choose_driver(options.driver);
+  if (choice.url.empty()) {
+    start_driver(choice);
+  } else {
+    base_ = choice.url.substr(0, choice.url.find_last_not_of('/') + 1);
+  }
+  new_session(choice);
+}
+
+Browser::~Browser() { quit(); }
+
+void Browser::start_driver(const DriverChoice& choice) {
+  Process::Options process;
+  process.log = options_.log;
+  if (!options_.profile_dir.empty()) {
+    process.environment = {{"TMPDIR", options_.profile_dir}};
+    // Chromium also keeps crash reports and caches under these; a packaged Firefox needs its own HOME to start.
+    if (!choice.firefox) {
+      for (const char* name : {"HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"}) {
+        process.environment.emplace_back(name, options_.profile_dir);
+      }
+    }
+  }
+  constexpr int kAttempts = 5;  // another program may take the port between our look and the driver's
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const std::string port = std::to_string(free_port());
+    process.command = {choice.driver, (choice.firefox ? "--port" : "--port=" + port)};
+    if (choice.firefox) process.command.push_back(port);
+    process_.emplace(process);
+    base_ = "http://127.0.0.1:" + port;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (process_->running() && std::chrono::steady_clock::now() < until) {
+      if (options_.stop != nullptr && options_.stop->load()) fail("webdriver: stopped");
+      try {
+        const HttpResponse answer = http_.send({.url = base_ + "/status", .timeout_s = 2, .proxy = false});
+        const json body = json::parse(answer.body, nullptr, false);
+        if (body.is_object() && body.value("value", json::object()).value("ready", false)) return;
+      } catch (const Error&) {  // not listening yet
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    process_.reset();
+  }
+  fail(choice.driver, ": the driver does not start; run it by hand to see why");
+}
+
+void Browser::new_session(const DriverChoice& choice) {
+  json value;
+  try {
+    value = command("POST", "/session", capabilities_for(choice, options_), 90);
+  } catch (const WebDriverError& error) {
+    std::string message = error.what();
+    message = message.substr(0, message.find('\n'));
+    quit();
+    fail(choice.url.empty() ? choice.driver : choice.url, ": no browser session (", message,
+         "); driver and browser must be of the same version, ar-build-image-ds --doctor compares them");
+  }
+  session_ = value.value("sessionId", "");
+  if (session_.empty()) fail(base_, ": this is no WebDriver, its answer has no sessionId");
+  capabilities_ = value.value("capabilities", json::object());
+}
+
+json Browser::command(const std::string& method, const std::string& path, const json& body, double timeout_s) {
+  HttpRequest request{.method = method, .url = base_ + path};
+  if (method == "POST") {
+    request.body = body.is_null() ? "{}" : body.dump(-1, ' ', false, json::error_handler_t::replace);
+    request.headers = {"Content-Type: application/json; charset=utf-8"};
+  }
+  request.timeout_s = timeout_s > 0 ? timeout_s : options_.page_timeout_s + 30;
+  request.proxy = false;
+  request.stop = options_.stop;
+  HttpResponse response;
+  try {
+    response = http_.send(request);
+  } catch (const Error& error) {
+    if (options_.stop != nullptr && options_.stop->load()) throw;
+    throw BrowserGone(cat("webdriver: the driver does not answer (", error.what(), ")"));
+  }
+  json answer = json::parse(response.body, nullptr, false);
+  if (!answer.is_object() || !answer.contains("value")) {
+    throw BrowserGone(cat(base_, ": not an answer of a WebDriver (status ", response.status, ")"));
+  }
+  json& value = answer["value"];
+  if (response.status == 200) return std::move(value);
+  const auto text = [&](const char* name) {
+    return value.is_object() && value.contains(name) && value[name].is_string() ? value[name].get<std::string>() : "";
+  };
+  const std::string code = text("error");
+  std::string message = text("message");
+  message = message.substr(0, message.find('\n'));
+  const auto says = [&](const char* words) { return message.find(words) != std::string::npos; };
+  if (code == "invalid session id" || says("disconnected") || says("not reachable") || says("crashed") ||
+      says("target window already closed") || code == "no such window") {
+    throw BrowserGone(cat("webdriver: the browser is gone (", code, ", ", message, ")"));
+  }
+  throw WebDriverError(code, message);
+}
+
+void Browser::navigate(const std::string& url) { command("POST", "/session/" + session_ + "/url", {{"url", url}}); }
+
+std::string Browser::current_url() { return command("GET", "/session/" + session_ + "/url"); }
+
+std::string Browser::page_source() { return command("GET", "/session/" + session_ + "/source"); }
+
+std::optional<Element> Browser::find(const std::string& css) {
+  try {
+    return to_element(
+        command("POST", "/session/" + session_ + "/element", {{"using", "css selector"}, {"value", css}}));
+  } catch (const WebDriverError& error) {
+    if (error.code() != "no such element") throw;
+    return std::nullopt;
+  }
+}
+
+std::vector<Element> Browser::find_all(const std::string& css) {
+  const json found = command("POST", "/session/" + session_ + "/elements", {{"using", "css selector"}, {"value", css}});
+  std::vector<Element> elements;
+  for (const json& value : found) {
+    if (auto element = to_element(value)) elements.push_back(std::move(*element));
+  }
+  return elements;
+}
+
+void Browser::click(const Element& element) {
+  command("POST", "/session/" + session_ + "/element/" + element.id + "/click", json::object());
+}
+
+json Browser::execute(const std::string& script, const json& arguments) {
+  return command("POST", "/session/" + session_ + "/execute/sync", {{"script", script}, {"args", arguments}});
+}
+
+std::string Browser::screenshot() {
+  const json value = command("GET", "/session/" + session_ + "/screenshot");
+  auto bytes = value.is_string() ? base64_decode(value.get_ref<const std::string&>()) : std::nullopt;
+  if (!bytes) throw WebDriverError("unable to capture screen", "the answer is not base64");
+  return std::move(*bytes);
+}
+
+void Browser::quit() noexcept {
+  options_.stop = nullptr;  // leaving politely is short
+  if (!session_.empty()) {
+    try {
+      command("DELETE", "/session/" + session_, {}, 3);
+    } catch (const std::exception&) {  // gone already, or it is killed below
+    }
+    session_.clear();
+  }
+  if (process_) process_->kill();
+  process_.reset();
+}
+
+}  // namespace ar::scrape

@@ -1,0 +1,61 @@
+// What the tests of scrape/ share.
+#pragma once
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include "scrape/process.h"
+
+namespace ar::scrape::test {
+
+/// A folder that goes away with the object.
+struct Folder {
+  Folder() {
+    char name[] = "/tmp/ar-scrape-XXXXXX";
+    path = mkdtemp(name);
+  }
+  ~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  std::string path;
+};
+
+inline std::string read_all(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+/// The message of what `body` throws; empty when it throws nothing.
+template <class Body>
+std::string message_of(Body&& body) {
+  try {
+    body();
+  } catch (const std::exception& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace ar::scrape::test
+
+#define EXPECT_ERROR(expression, ...)                                                        \
+  do {                                                                                       \
+    const std::string message = ar::scrape::test::message_of([&] { (void)(expression); });   \
+    EXPECT_FALSE(message.empty()) << "nothing was thrown";                                   \
+    for (const char* part : {__VA_ARGS__}) EXPECT_THAT(message, ::testing::HasSubstr(part)); \
+    EXPECT_THAT(message, ::testing::Not(::testing::HasSubstr("\n")));                        \
+  } while (0)
+
+#define AR_SKIP_WITHOUT_BROWSER()                                                                       \
+  if (ar::scrape::find_program("chromedriver").empty() || ar::scrape::find_program("chromium").empty()) \
+  GTEST_SKIP() << "chromium and chromedriver are not installed (scripts/setup.sh installs them)"

@@ -1,0 +1,202 @@
+// The WebDriver client against real headless Chromium; and that nothing of it survives.
+#include "scrape/webdriver.h"
+
+#include <dirent.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "tests/scrape/support.h"
+
+namespace ar::scrape {
+namespace {
+
+using namespace std::chrono_literals;
+using test::Folder;
+
+/// Processes whose environment or command names `mark`, zombies left out.
+int processes_with(const std::string& mark) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string pid = entry.path().filename();
+    if (pid.find_first_not_of("0123456789") != std::string::npos || pid == std::to_string(getpid())) continue;
+    const std::string all = test::read_all("/proc/" + pid + "/cmdline") + test::read_all("/proc/" + pid + "/environ");
+    count += all.find(mark) != std::string::npos ? 1 : 0;
+  }
+  return count;
+}
+
+bool gone_soon(const std::string& mark) {
+  for (int i = 0; i < 200; ++i) {
+    if (processes_with(mark) == 0) return true;
+    std::this_thread::sleep_for(50ms);
+  }
+  return false;
+}
+
+TEST(Process, EndsWithAllThatItStarted) {
+  const std::string mark = "AR_TEST_MARK=" + std::to_string(getpid()) + "a";
+  Process process({.command = {"sh", "-c", "(setsid sleep 1000 &); sleep 1000 & sleep 1000"},
+                   .environment = {{"AR_TEST_MARK", std::to_string(getpid()) + "a"}},
+                   .log = ""});
+  while (processes_with(mark) < 4) std::this_thread::sleep_for(10ms);
+  EXPECT_TRUE(process.running());
+  process.kill();
+  EXPECT_EQ(processes_with(mark), 0);
+  EXPECT_FALSE(process.running());
+}
+
+TEST(Process, EndsWhenItsOwnerIsKilled) {
+  const std::string mark = std::to_string(getpid()) + "b";
+  const pid_t owner = fork();
+  if (owner == 0) {
+    Process process({.command = {"sh", "-c", "(setsid sleep 1000 &); sleep 1000"},
+                     .environment = {{"AR_TEST_MARK", mark}},
+                     .log = ""});
+    for (;;) pause();
+  }
+  while (processes_with("AR_TEST_MARK=" + mark) < 3) std::this_thread::sleep_for(10ms);
+  kill(owner, SIGKILL);
+  waitpid(owner, nullptr, 0);
+  EXPECT_TRUE(gone_soon("AR_TEST_MARK=" + mark));
+}
+
+TEST(Process, TellsOutputAndMissingPrograms) {
+  EXPECT_EQ(output_of({"sh", "-c", "echo out; echo err >&2"}, 10), "out\nerr\n");
+  EXPECT_EQ(output_of({"no-such-program-of-ours"}, 10), "");
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(output_of({"sleep", "1000"}, 0.2), "");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 5s);
+  EXPECT_THROW(Process({.command = {"/no/such/program"}, .environment = {}, .log = ""}), Error);
+}
+
+class WebDriver : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    AR_SKIP_WITHOUT_BROWSER();
+    std::ofstream(folder_.path + "/page.html") << R"(<!doctype html><title>A page</title>
+      <p class=one id=first data-x="ü">first</p><p class=one>second</p>
+      <button onclick="document.title='clicked'">press</button>)";
+  }
+  BrowserOptions options() const {
+    BrowserOptions options;
+    options.profile_dir = folder_.path;
+    return options;
+  }
+  std::string page() const { return "file://" + folder_.path + "/page.html"; }
+  Folder folder_;
+};
+
+TEST_F(WebDriver, DrivesAPage) {
+  Browser browser(options());
+  EXPECT_EQ(browser.capabilities().value("browserName", ""), "chrome");
+  browser.navigate(page());
+  EXPECT_EQ(browser.current_url(), page());
+  EXPECT_EQ(browser.find_all(".one").size(), 2u);
+  EXPECT_FALSE(browser.find("#none").has_value());
+  const auto first = browser.find("#first");
+  ASSERT_TRUE(first.has_value());
+  EXPECT_EQ(browser.execute("return arguments[0].dataset.x + arguments[1]", {to_json(*first), 7}), "ü7");
+  browser.click(*browser.find("button"));
+  EXPECT_EQ(browser.execute("return document.title"), "clicked");
+  EXPECT_NE(browser.page_source().find("<button"), std::string::npos);
+  EXPECT_TRUE(browser.screenshot().starts_with("\x89PNG"));
+  EXPECT_TRUE(to_element(browser.execute("return document.querySelector('p')")).has_value());
+}
+
+TEST_F(WebDriver, NamesTheErrorOfTheBrowser) {
+  Browser browser(options());
+  browser.navigate(page());
+  const auto button = browser.find("button");
+  browser.navigate("about:blank");
+  try {
+    browser.click(*button);
+    FAIL();
+  } catch (const WebDriverError& error) {
+    EXPECT_EQ(error.code(), "stale element reference");
+  }
+  EXPECT_THROW(browser.execute("throw Error('no')"), WebDriverError);
+  EXPECT_THROW(browser.find("["), WebDriverError);
+  EXPECT_THROW(browser.navigate("http://no-such-host.invalid/"), WebDriverError);
+}
+
+TEST_F(WebDriver, LeavesNothingBehind) {
+  {
+    Browser browser(options());
+    browser.navigate(page());
+    EXPECT_GT(processes_with(folder_.path), 2);
+  }
+  EXPECT_EQ(processes_with(folder_.path), 0);
+  try {
+    Browser browser(options());
+    throw std::runtime_error("in the middle");
+  } catch (const std::runtime_error&) {
+  }
+  EXPECT_EQ(processes_with(folder_.path), 0);
+}
+
+TEST_F(WebDriver, LeavesNothingBehindWhenKilled) {
+  const pid_t owner = fork();
+  if (owner == 0) {
+    Browser browser(options());
+    browser.navigate(page());
+    for (;;) pause();
+  }
+  while (processes_with(folder_.path) < 7) std::this_thread::sleep_for(10ms);
+  kill(owner, SIGKILL);
+  waitpid(owner, nullptr, 0);
+  EXPECT_TRUE(gone_soon(folder_.path));
+}
+
+TEST_F(WebDriver, TellsWhenTheBrowserCrashed) {
+  Browser browser(options());
+  browser.navigate(page());
+  const pid_t pid = browser.capabilities()["goog:processID"];
+  kill(pid, SIGKILL);
+  EXPECT_THROW(
+      {
+        for (int i = 0; i < 100; ++i) {
+          browser.page_source();
+          std::this_thread::sleep_for(50ms);
+        }
+      },
+      BrowserGone);
+  browser.quit();
+  EXPECT_EQ(processes_with(folder_.path), 0);
+}
+
+TEST(WebDriverErrors, SayWhatToDo) {
+  BrowserOptions options;
+  options.driver = "/no/such/driver";
+  EXPECT_ERROR(Browser{options}, "driver /no/such/driver: there is no such program", "apt install");
+  options.driver = "true";  // starts, answers nothing
+  AR_SKIP_WITHOUT_BROWSER();
+  EXPECT_ERROR(Browser{options}, "the driver does not start");
+}
+
+TEST(WebDriverErrors, StopEndsACommand) {
+  AR_SKIP_WITHOUT_BROWSER();
+  Folder folder;
+  std::atomic<bool> stop = false;
+  BrowserOptions options;
+  options.profile_dir = folder.path;
+  options.stop = &stop;
+  Browser browser(options);
+  std::thread later([&] {
+    std::this_thread::sleep_for(300ms);
+    stop = true;
+  });
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_THROW(browser.execute("const t = Date.now(); while (Date.now() - t < 20000);"), Error);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, 10s);
+  later.join();
+}
+
+}  // namespace
+}  // namespace ar::scrape
