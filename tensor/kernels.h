@@ -131,6 +131,20 @@ struct PhiloxState {
   uint64_t seed = 0, offset = 0;
 };
 
+// ---- images and video ----
+
+/// Which part of a frame is read: height and width are the output's. Mirrored after the cut.
+struct FrameWindow {
+  int64_t top = 0, left = 0;
+  bool flip = false;
+  friend bool operator==(const FrameWindow&, const FrameWindow&) = default;
+};
+/// y[c] = x[c] * scale[c] + shift[c]
+struct FrameTransform {
+  double scale[3], shift[3];
+  const FrameWindow* windows = nullptr;  // one for each sample; null: all begin at (0,0)
+};
+
 struct Kernels {
   const char* name = "";
 
@@ -228,6 +242,9 @@ struct Kernels {
   PerDtype<void(const View& gates, const View& c_prev, const View& c, const View& active, const View& gh,
                 const View& gc, const View& ggates, const View& gc_prev, const View& gh_prev)>
       lstm_cell_backward;
+
+  /// x u8 (B,3,T,H,W) of any strides -> y (B,3,T,OH,OW) with channel stride 1 and pixel stride 3.
+  PerDtype<void(const View& x, const FrameTransform&, const View& y)> normalize_frames;
 
   // Optimisers, in place on dense views of one shape; `buffer` data null: no momentum.
   PerDtype<void(const SgdParams&, const View& p, const View& g, const View& buffer)> sgd;

@@ -2,6 +2,7 @@
 #pragma once
 #include "tensor/ops_conv.h"
 #include "tensor/ops_elementwise.h"
+#include "tensor/ops_frames.h"
 #include "tensor/ops_lstm.h"
 #include "tensor/ops_matmul.h"
 #include "tensor/ops_norm.h"

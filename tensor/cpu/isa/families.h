@@ -22,6 +22,7 @@ void add_softmax(Kernels&);
 void add_lstm(Kernels&);
 void add_optim(Kernels&);
 void add_lrn(Kernels&);
+void add_frames(Kernels&);
 
 /// The table's copy, for kernels that bring views into another order first.
 void copy(const View& x, const View& y);

@@ -23,6 +23,7 @@ const Kernels& kernels() {
     add_lstm(k);
     add_optim(k);
     add_lrn(k);
+    add_frames(k);
     return k;
   }();
   return table;
