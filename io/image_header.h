@@ -1,0 +1,28 @@
+// What the first look at a picture's bytes tells, before anything is decoded. Internal to io/image*.cpp.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace ar::io {
+
+enum class ImageFormat { Jpeg, Png, WebP, Gif, Bmp, Tiff, Avif, Jpeg2000, JpegXl, Pbm, Pgm, Ppm };
+
+struct ImageHeader {
+  ImageFormat format;
+  int64_t width = 0, height = 0;  // 0: known only to the decoder
+  int orientation = 1;            // as EXIF
+  int components = 0;             // of a JPEG
+  bool adobe = false;             // JPEG: has Adobe's marker, and thus inverted CMYK
+  bool plain = true;              // JPEG: baseline or progressive, 8 bits, grey or YCbCr
+  bool transparent = false;       // PNG: has an alpha channel or a transparent colour
+  size_t frame = 0;               // animated WebP: where the first frame (chunk ANMF) starts; 0 if not animated
+};
+
+const char* name_of(ImageFormat format);
+
+/// Reads the header of a picture and the marks of its end. Throws ar::Error for what is not a picture of a known
+/// format, what states more than `max_pixels`, and what is cut off.
+ImageHeader read_image_header(std::span<const uint8_t> bytes, int64_t max_pixels);
+
+}  // namespace ar::io

@@ -1,0 +1,103 @@
+// Every format and colour model against the pixels that Pillow reads.
+#include <gtest/gtest.h>
+
+#include <ostream>
+
+#include "tests/image/pictures.h"
+
+namespace ar::io::test {
+namespace {
+
+struct Case {
+  const char* file;
+  const char* expected = nullptr;  // the .ppm to compare with; the file's own if there is none
+  double mean = 0;                 // the largest mean difference allowed, of 255
+  int most = 0;
+};
+
+void PrintTo(const Case& c, std::ostream* out) { *out << c.file; }
+
+class Decode : public testing::TestWithParam<Case> {};
+
+TEST_P(Decode, AsPillow) {
+  const Case& c = GetParam();
+  Image image;
+  decode_image_file(picture_path(c.file), {}, image);
+  const Difference d = difference(image, read_ppm(c.expected ? c.expected : c.file));
+  RecordProperty("mean", std::to_string(d.mean));
+  RecordProperty("most", d.most);
+  EXPECT_LE(d.mean, c.mean);
+  EXPECT_LE(d.most, c.most);
+}
+
+// Lossless formats are exact. Lossy ones differ by the rounding of the inverse DCT and of the colour conversion; CMYK
+// by that of libavcodec's product of ink and black, which rounds down.
+constexpr Case kCases[] = {
+    {"444.jpg", nullptr, 0.5, 4},
+    {"422.jpg", nullptr, 0.5, 4},
+    {"420.jpg", nullptr, 0.5, 4},
+    {"411.jpg", nullptr, 0.5, 4},
+    {"progressive.jpg", nullptr, 0.5, 4},
+    {"restarts.jpg", nullptr, 0.5, 4},
+    {"grey.jpg", nullptr, 0.5, 4},
+    {"grey_progressive.jpg", nullptr, 0.5, 4},
+    {"rgb.jpg", nullptr, 0.5, 4},
+    {"cmyk.jpg", nullptr, 0.5, 4},
+    {"cmyk_plain.jpg", nullptr, 1.1, 4},
+    {"exif1.jpg", "base", 3, 30},
+    {"exif2.jpg", "base", 3, 30},
+    {"exif3.jpg", "base", 3, 30},
+    {"exif4.jpg", "base", 3, 30},
+    {"exif5.jpg", "base", 3, 30},
+    {"exif6.jpg", "base", 3, 30},
+    {"exif7.jpg", "base", 3, 30},
+    {"exif8.jpg", "base", 3, 30},
+    {"rgb.png", "base"},
+    {"grey.png", "grey"},
+    {"alpha.png", "on_white", 0.5, 1},
+    {"orientation6.png", "base"},
+    {"colour_key.png"},
+    {"palette.png"},
+    {"bilevel.png"},
+    {"palette_transparent.png"},
+    {"grey_alpha.png", nullptr, 0.5, 1},
+    {"sixteen.png", "base"},
+    {"grey_sixteen.png", "grey"},
+    {"lossy.webp", nullptr, 0.5, 4},
+    {"lossless.webp", "base"},
+    {"lossy_alpha.webp", nullptr, 0.5, 4},
+    {"lossless_alpha.webp", "on_white", 0.5, 1},
+    {"orientation8.webp", "base"},
+    {"animated.webp", "base"},
+    {"420.avif", nullptr, 1, 8},
+    {"444.avif", nullptr, 0.5, 4},
+    {"limited.avif", nullptr, 1, 8},
+    {"orientation5.avif", nullptr, 0.5, 4},
+    {"orientation6.avif", nullptr, 0.5, 4},
+    {"orientation7.avif", nullptr, 0.5, 4},
+    {"palette.gif"},
+    {"animated.gif"},
+    {"transparent.gif"},
+    {"rgb.bmp", "base"},
+    {"palette.bmp"},
+    {"rgb.tiff", "base"},
+    {"lzw.tiff", "base"},
+    {"deflate.tiff", "base"},
+    {"grey.tiff", "grey"},
+    {"cmyk.tiff", nullptr, 1, 1},
+    {"orientation3.tiff", "base"},
+    {"lossless.jp2", "base"},
+    {"rgb.pnm", "base"},
+    {"grey.pnm", "grey"},
+};
+
+std::string test_name(const testing::TestParamInfo<Case>& info) {
+  std::string name = info.param.file;
+  std::replace(name.begin(), name.end(), '.', '_');
+  return name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, Decode, testing::ValuesIn(kCases), test_name);
+
+}  // namespace
+}  // namespace ar::io::test
