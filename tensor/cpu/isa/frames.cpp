@@ -77,16 +77,25 @@ class PixelRow {
   T scale_[kStep], shift_[kStep];
 };
 
-/// n pixels, `pixel` apart, whose channels are `channel` apart, side by side into `out`.
+/// n pixels, `pixel` apart, whose channels are `channel` apart, side by side into `out`, which has room for kSlack more
+/// bytes.
+constexpr int64_t kSlack = 16;
 inline void gather_pixels(const uint8_t* x, int64_t pixel, int64_t channel, int64_t n, uint8_t* out) {
-  if (channel == 1 && pixel == -3 && n > 1) {
-    // A mirrored row. Four bytes at a time: the fourth is overwritten by the next pixel.
+  int64_t i = 0;
+#if defined(__AVX2__)
+  if (channel == 1 && pixel == -3 && n > 0) {
+    // A mirrored row: five pixels of 16 bytes at a time. The sixteenth belongs to the pixel before, so there must be
+    // one.
     for (int c = 0; c < 3; ++c) out[c] = x[c];
-    for (int64_t i = 1; i < n - 1; ++i) __builtin_memcpy(out + 3 * i, x - 3 * i, 4);
-    __builtin_memcpy(out + 3 * (n - 1), x - 3 * (n - 1), 3);
-    return;
+    i = 1;
+    const __m128i mirror = _mm_setr_epi8(12, 13, 14, 9, 10, 11, 6, 7, 8, 3, 4, 5, 0, 1, 2, 15);
+    for (; i + 5 <= n; i += 5) {
+      const __m128i five = _mm_loadu_si128(reinterpret_cast<const __m128i_u*>(x - 3 * (i + 4)));
+      _mm_storeu_si128(reinterpret_cast<__m128i_u*>(out + 3 * i), _mm_shuffle_epi8(five, mirror));
+    }
   }
-  for (int64_t i = 0; i < n; ++i)
+#endif
+  for (; i < n; ++i)
     for (int c = 0; c < 3; ++c) out[3 * i + c] = x[i * pixel + c * channel];
 }
 
@@ -96,7 +105,7 @@ void normalize_frames(const View& x, const FrameTransform& f, const View& y) {
   const int64_t frames = y.shape[2], height = y.shape[3], width = y.shape[4];
   const PixelRow<T> pixels(f);
   parallel_for(y.shape[0] * frames * height, 32768 / (3 * width) + 1, [&](int64_t begin, int64_t end) {
-    uint8_t gathered[3 * kChunk];
+    uint8_t gathered[3 * kChunk + kSlack];
     alignas(64) T computed[3 * kChunk];
     for (int64_t i = begin; i < end; ++i) {
       const int64_t b = i / (frames * height), t = i / height % frames, h = i % height;
