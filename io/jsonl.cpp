@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "io/atomic_file.h"
 #include "tensor/error.h"
 
 namespace ar::io {
@@ -90,12 +91,7 @@ void filter_json_lines(const fs::path& path, const std::function<bool(const Json
   for (const Json& value : read_json_lines(path)) {
     if (keep(value)) text += line_of(value);
   }
-  const fs::path temporary = path.string() + ".tmp";
-  std::ofstream file(temporary, std::ios::binary);
-  AR_CHECK(file << text << std::flush, temporary.string(), ": cannot write");
-  std::error_code error;
-  fs::rename(temporary, path, error);
-  AR_CHECK(!error, path.string(), ": cannot be replaced: ", error.message());
+  write_file_atomically(path.string(), text);
 }
 
 }  // namespace ar::io

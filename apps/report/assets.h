@@ -1,0 +1,9 @@
+// The files of assets/ as text, embedded when the project is configured.
+#pragma once
+#include <string_view>
+
+namespace ar::apps {
+
+extern const std::string_view report_css, report_js;
+
+}  // namespace ar::apps
