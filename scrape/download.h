@@ -1,0 +1,28 @@
+// Downloading one large file, with resume.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+
+namespace ar::scrape {
+
+struct Download {
+  std::string url;   ///< http or https
+  std::string path;  ///< where the file goes; its folder exists
+  /// Called several times a second with the bytes so far and in all (-1: not known yet).
+  std::function<void(int64_t done, int64_t total)> progress = {};
+  /// Called with the name of the complete temporary: throws what it has to say if that is not the file wanted.
+  std::function<void(const std::string& file)> check = {};
+  const std::atomic<bool>* stop = nullptr;  ///< when it turns true the download ends with an Error, to be resumed later
+  int attempts = 4;                         ///< of lost connections and answers of status 408, 429 and 5xx
+  double pause_s = 1;                       ///< before the second attempt; doubles each time
+  double stall_s = 30;                      ///< a connection without any byte for so long is lost
+};
+
+/// Fetches into "PATH.part" and renames when all bytes are there and `check` is content. A lost connection is taken up
+/// where it broke; so is a .part of an earlier process, if there is a check to tell whether the pieces belong together.
+/// If not, it starts over once. Throws Error ("URL: reason"; what `check` throws goes through).
+void download(const Download& request);
+
+}  // namespace ar::scrape
