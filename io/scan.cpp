@@ -302,8 +302,8 @@ void check_enough(const ImageFolder& folder, const std::vector<int64_t>& usable,
   for (const ImageFile& f : folder.files) ++files[std::size_t(f.label)];
   for (int64_t i : usable) ++good[std::size_t(folder.files[std::size_t(i)].label)];
   for (std::size_t c = 0; c < files.size(); ++c)
-    AR_CHECK(files[c] == 0 || good[c] > 0, (folder.root / folder.classes[c]).string(), ": none of its ", files[c],
-             files[c] == 1 ? " files is" : " files is", " an image that can be read");
+    AR_CHECK(files[c] == 0 || good[c] > 0, (folder.root / folder.classes[c]).string(), ": none of its files (",
+             files[c], ") is an image that can be read");
   AR_CHECK(int64_t(usable.size()) >= needed, folder.root.string(), ": ", usable.size(),
            " images are too few, at least ", needed, " are needed; add images or take a smaller batch");
 }

@@ -24,7 +24,7 @@ struct ScanOptions {
   /// Where results are kept for the next time: a file, or empty for one of this folder's in $AR_CACHE or ~/.cache/ar.
   std::filesystem::path cache = {};
   bool use_cache = true;
-  /// Called by the scanning thread, some times a second and at the end.
+  /// Called on the thread that called scan_images(), some times a second and at the end.
   std::function<void(int64_t done, int64_t total)> progress = {};
   /// Set to end the scan early.
   const std::atomic<bool>* stop = nullptr;

@@ -236,7 +236,7 @@ TEST_F(Scans, ToASplit) {
   EXPECT_EQ(groups.identical, 1);
   check_enough(folder, usable, 13);
   EXPECT_MESSAGE(check_enough(folder, usable, 14), "13 images are too few, at least 14 are needed");
-  EXPECT_MESSAGE(check_enough(folder, {0, 1}, 1), "b: none of its 13 files is an image that can be read");
+  EXPECT_MESSAGE(check_enough(folder, {0, 1}, 1), "b: none of its files (13) is an image that can be read");
 }
 
 TEST_F(Scans, SamplesOfTheLoader) {
