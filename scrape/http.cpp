@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "scrape/error.h"
+#include "scrape/robots.h"
 
 namespace ar::scrape {
 
@@ -17,7 +18,8 @@ void init_http() {
 }
 
 const std::string& user_agent() {
-  static const std::string text = "ar/" AR_VERSION " (ar-build-image-ds; image data set builder)";
+  static const std::string text =
+      std::string(kRobotName) + "/" AR_VERSION " (builds image data sets; obeys robots.txt)";
   return text;
 }
 

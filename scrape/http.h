@@ -12,7 +12,7 @@ namespace ar::scrape {
 /// Prepares libcurl for this process; any thread may call it, any number of times.
 void init_http();
 
-/// "ar/VERSION (...)": what we tell every server we are.
+/// "ar-build-image-ds/VERSION (...)": what we tell every server we are.
 const std::string& user_agent();
 
 struct HttpRequest {

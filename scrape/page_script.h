@@ -1,0 +1,78 @@
+// The part of a page engine that runs in the page: one call reads all new results and every sign at once, since a round
+// trip to the browser for each element would take most of the time.
+#pragma once
+
+namespace ar::scrape {
+
+/// Arguments: the profile's selectors (see page_arguments), the index of the first result to read.
+/// Returns {count, items: [{url, thumb, page, title}], more, end, no_results, blocked, consent}; more and consent are
+/// the elements to click or null.
+inline constexpr const char* kReadPage = R"js(
+const [profile, from] = arguments;
+const visible = e => {
+  const box = e.getBoundingClientRect(), style = getComputedStyle(e);
+  return box.width > 0 && box.height > 0 && style.visibility !== 'hidden' && style.display !== 'none';
+};
+const shown = signs => {
+  for (const sign of signs)
+    for (const e of document.querySelectorAll(sign.selector))
+      if (visible(e) && (!sign.text || e.textContent.includes(sign.text))) return e;
+  return null;
+};
+const by_rule = (result, rule) => {
+  const scope = rule.page ? document : result;
+  const e = rule.selector ? scope.querySelector(rule.selector) : result;
+  if (!e) return '';
+  let value = rule.attribute === 'text' ? e.textContent.trim() : (e.getAttribute(rule.attribute) || '');
+  if (value && rule.json) {
+    try {
+      let at = JSON.parse(value);
+      for (const key of rule.json.split('.')) at = at?.[key];
+      value = at === undefined || at === null ? '' : String(at);
+    } catch { value = ''; }
+  }
+  if (value && rule.parameter) {
+    try { value = new URL(value, document.baseURI).searchParams.get(rule.parameter) || ''; } catch { value = ''; }
+  }
+  return value;
+};
+const text = (result, rules) => {
+  for (const rule of rules) { const value = by_rule(result, rule); if (value) return value; }
+  return '';
+};
+const url = (result, rules) => {
+  for (const rule of rules) {
+    const value = by_rule(result, rule);
+    if (!value) continue;
+    try {
+      const absolute = new URL(value, document.baseURI);
+      if (['http:', 'https:', 'data:'].includes(absolute.protocol)) return absolute.href;
+    } catch {}
+  }
+  return '';
+};
+if (profile.opened) return url(document, profile.opened);
+const results = document.querySelectorAll(profile.results);
+const items = [];
+for (let i = from; i < results.length; ++i)
+  items.push({url: url(results[i], profile.full), thumb: url(results[i], profile.thumbnail),
+              page: url(results[i], profile.page), title: text(results[i], profile.title)});
+return {count: results.length, items, more: shown(profile.more), end: !!shown(profile.end),
+        no_results: !!shown(profile.no_results), blocked: !!shown(profile.blocked),
+        consent: shown(profile.consent.map(selector => ({selector})))};
+)js";
+
+/// Brings the last result, and the end of the page, into view: what makes lazy pages load more.
+inline constexpr const char* kScroll = R"js(
+const results = document.querySelectorAll(arguments[0]);
+if (results.length) results[results.length - 1].scrollIntoView({block: 'end', behavior: 'instant'});
+window.scrollTo({top: document.documentElement.scrollHeight, behavior: 'instant'});
+)js";
+
+/// The element to click within result number arguments[1].
+inline constexpr const char* kClickTarget = R"js(
+const result = document.querySelectorAll(arguments[0])[arguments[1]];
+return result ? (result.matches(arguments[2]) ? result : result.querySelector(arguments[2])) : null;
+)js";
+
+}  // namespace ar::scrape
