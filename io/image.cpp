@@ -40,17 +40,15 @@ void check_file_size(int64_t size, const ImageLimits& limits) {
 }
 
 void read_file(const std::filesystem::path& path, const ImageLimits& limits, PaddedBytes& into) {
-  AR_CHECK(!std::filesystem::is_directory(path), "is a folder, not an image");
+  const std::filesystem::file_status status = std::filesystem::status(path);
+  AR_CHECK(!std::filesystem::is_directory(status), "is a folder, not an image");
+  AR_CHECK(!std::filesystem::exists(status) || std::filesystem::is_regular_file(status), "is not a regular file");
   const std::unique_ptr<std::FILE, decltype(&std::fclose)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
   AR_CHECK(file, "cannot be opened: ", std::strerror(errno));
   const auto size = int64_t(std::filesystem::file_size(path));
   check_file_size(size, limits);
   const size_t count = std::fread(into.resize(size_t(size)), 1, size_t(size), file.get());
   AR_CHECK(count == size_t(size), "cannot be read: ", std::ferror(file.get()) ? std::strerror(errno) : "it shrank");
-}
-
-bool stb_reads(const ImageHeader& header) {
-  return (header.format == ImageFormat::Png || header.format == ImageFormat::Bmp) && header.plain;
 }
 
 /// The second decoder gets what the first does not know; what is broken stays broken.
@@ -69,14 +67,18 @@ void decode_padded(std::span<const uint8_t> padded, const ImageLimits& limits, I
   const auto av = [&](Image& image) { decode_with_av(padded, header, limits.max_pixels, image); };
   thread_local Image decoded;
   try {
-    // stb_image has the first try, but for ordinary JPEGs, which libavcodec reads almost twice as fast, and for what
-    // stb would misread: BMPs with run lengths, and CMYK without Adobe's marker.
-    if (header.format == ImageFormat::Jpeg && header.plain)
+    // stb_image has the first try, but for JPEGs: libavcodec reads them almost twice as fast, and stb fills holes in
+    // them without a word. It also leaves run lengths in BMPs to libavcodec.
+    const bool jpeg = header.format == ImageFormat::Jpeg;
+    if (jpeg)
       try_both(av, stb, decoded);
-    else if (header.format == ImageFormat::Jpeg ? header.components != 4 || header.adobe : stb_reads(header))
+    else if (header.plain && (header.format == ImageFormat::Png || header.format == ImageFormat::Bmp))
       try_both(stb, av, decoded);
     else
       av(decoded);
+    // libavcodec takes some colour models of JPEGs for others. stb does so only with CMYK that lacks Adobe's marker
+    // (inverted all the same).
+    if (jpeg && !header.plain && (header.components != 4 || header.adobe)) try_both(stb, av, decoded);
   } catch (const NotSupported& error) {
     fail(name_of(header.format), " of an unsupported kind: ", error.what());
   } catch (const Error& error) {
@@ -92,6 +94,7 @@ void Image::reshape(int width, int height) {
   AR_CHECK(width >= 0 && height >= 0, "Image: negative size ", width, "x", height);
   const size_t bytes = size_t{3} * size_t(width) * size_t(height);
   if (bytes > capacity_) {
+    width_ = height_ = 0;
     capacity_ = 0;
     pixels_.reset();
     pixels_ = std::make_unique_for_overwrite<uint8_t[]>(bytes);

@@ -11,6 +11,7 @@
 #include <new>
 #include <thread>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "io/atomic_file.h"
 #include "io/perceptual_hash.h"
@@ -195,7 +196,6 @@ class Scanner {
     for (int64_t i = running_; i > 0; --i) workers.emplace_back([this] { work(); });
     std::unique_lock lock(mutex_);
     while (!changed_.wait_for(lock, kProgress, [&] { return running_ == 0; })) {
-      stopping_ = stop_requested();
       const int64_t done = done_;
       lock.unlock();
       if (options_.progress) options_.progress(done, total);
@@ -210,7 +210,7 @@ class Scanner {
     Image picture;
     std::vector<uint8_t> bytes;
     std::unique_lock lock(mutex_);
-    while (!stopping_ && next_ < todo_.size()) {
+    while (!stop_requested() && next_ < todo_.size()) {
       const std::size_t i = todo_[next_++];
       lock.unlock();
       lasting_[i] = examine(i, bytes, picture);
@@ -273,7 +273,6 @@ class Scanner {
   std::size_t next_ = 0;
   int64_t done_ = 0;
   int64_t running_ = 0;  // workers
-  bool stopping_ = false;
 };
 
 }  // namespace
@@ -297,6 +296,22 @@ DuplicateGroups group_duplicates(const Scan& scan, const std::vector<int64_t>& i
   return group_duplicates(content, looks, max_distance);
 }
 
+std::vector<int64_t> also_in(const Scan& first, const std::vector<int64_t>& of_first, const Scan& second,
+                             const std::vector<int64_t>& of_second, int max_distance) {
+  Scan both;
+  std::vector<int64_t> all;
+  for (int64_t i : of_first) both.images.push_back(first.images[std::size_t(i)]);
+  for (int64_t i : of_second) both.images.push_back(second.images[std::size_t(i)]);
+  for (std::size_t i = 0; i < both.images.size(); ++i) all.push_back(int64_t(i));
+  const std::vector<int64_t> group = group_duplicates(both, all, max_distance).group;
+  const auto middle = group.begin() + std::ptrdiff_t(of_first.size());
+  const std::unordered_set<int64_t> known(group.begin(), middle);
+  std::vector<int64_t> found;
+  for (std::size_t i = 0; i < of_second.size(); ++i)
+    if (known.contains(middle[std::ptrdiff_t(i)])) found.push_back(of_second[i]);
+  return found;
+}
+
 void check_enough(const ImageFolder& folder, const std::vector<int64_t>& usable, int64_t needed) {
   std::vector<int64_t> files(folder.classes.size()), good(folder.classes.size());
   for (const ImageFile& f : folder.files) ++files[std::size_t(f.label)];
@@ -317,7 +332,10 @@ std::vector<BadFile> bad_files(const ImageFolder& folder, const Scan& scan) {
 
 void write_bad_files_log(const fs::path& path, const std::vector<BadFile>& files) {
   std::string text;
-  for (const BadFile& f : files) text += escaped(f.path) + '\t' + escaped(f.reason) + '\n';
+  for (const BadFile& f : files) {
+    const bool repeated = f.reason.starts_with(f.path + ": ");
+    text += escaped(f.path) + '\t' + escaped(repeated ? f.reason.substr(f.path.size() + 2) : f.reason) + '\n';
+  }
   write_file_atomically(path.string(), text);
 }
 

@@ -47,6 +47,11 @@ Scan scan_images(const ImageFolder& folder, const ScanOptions& options = {});
 DuplicateGroups group_duplicates(const Scan& scan, const std::vector<int64_t>& indices,
                                  int max_distance = kNearIdentical);
 
+/// Those samples of a second folder that are also among a first one's, by content or looks: for validation pictures in
+/// a folder of their own.
+std::vector<int64_t> also_in(const Scan& first, const std::vector<int64_t>& of_first, const Scan& second,
+                             const std::vector<int64_t>& of_second, int max_distance = kNearIdentical);
+
 /// Throws Error unless there are `needed` samples and, where the folder has files of a class, one that can be read.
 void check_enough(const ImageFolder& folder, const std::vector<int64_t>& usable, int64_t needed);
 
@@ -54,7 +59,8 @@ struct BadFile {
   std::string path, reason;
 };
 std::vector<BadFile> bad_files(const ImageFolder& folder, const Scan& scan);
-/// A line for each: path, tab, reason. What is special in a path is written as \t, \n or \\.
+/// A line for each: path, tab, reason (without the path, if it begins with that). What is special in a path is written
+/// as \t, \n or \\.
 void write_bad_files_log(const std::filesystem::path& path, const std::vector<BadFile>& files);
 
 }  // namespace ar::io

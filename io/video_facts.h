@@ -1,5 +1,7 @@
 // What is known of a video before any of its frames is decoded.
 #pragma once
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -36,6 +38,11 @@ struct VideoFacts {
 
   /// Seconds from time 0.
   double seconds(int64_t pts) const { return double(pts - start_pts) * time_base.value(); }
+  /// The first timestamp at or after this time. A millionth of a unit early: so that the time of a frame, computed in
+  /// floating point, finds that frame.
+  int64_t pts_at(double seconds) const {
+    return start_pts + int64_t(std::ceil(std::clamp(seconds / time_base.value(), -1e17, 1e17) - 1e-6));
+  }
 };
 
 }  // namespace ar::io

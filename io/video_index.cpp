@@ -53,10 +53,7 @@ bool scan_packets(Input& input, std::vector<Entry>& entries) {
 }  // namespace
 
 int64_t VideoIndex::frame_at(double seconds) const {
-  // As VideoReader::seek: a thousandth of a unit early.
-  const double units = seconds / facts.time_base.value() - 1e-3;
-  return std::partition_point(pts.begin(), pts.end(), [&](int64_t t) { return double(t - facts.start_pts) < units; }) -
-         pts.begin();
+  return std::lower_bound(pts.begin(), pts.end(), facts.pts_at(seconds)) - pts.begin();
 }
 
 int64_t VideoIndex::key_frame_before(int64_t i) const {

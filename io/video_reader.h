@@ -86,7 +86,7 @@ class VideoReader {
   /// From now on only these frames come, numbered as in the index of this file; ascending. Frames that nothing wanted
   /// depends on are not decoded, and long gaps are jumped over. A frame that cannot be decoded is left out or replaced
   /// by the one after it.
-  void select(const VideoIndex& index, std::vector<int64_t> frames);
+  void select(const VideoIndex& index, const std::vector<int64_t>& frames);
 
  private:
   struct State;

@@ -23,6 +23,13 @@ double f1_of(double precision, double recall) {
 
 }  // namespace
 
+int64_t rank_of(std::span<const double> scores, int64_t truth) {
+  if (std::any_of(scores.begin(), scores.end(), [](double v) { return std::isnan(v); })) return int64_t(scores.size());
+  const double own = scores[size_t(truth)];
+  return std::count_if(scores.begin(), scores.end(), [&](double v) { return v > own; }) +
+         std::count(scores.begin(), scores.begin() + truth, own);
+}
+
 ClassificationMetrics::ClassificationMetrics(std::vector<std::string> classes, int worst)
     : classes_(std::move(classes)), worst_(size_t(std::max(worst, 0))) {
   AR_CHECK(!classes_.empty(), "ClassificationMetrics: there must be at least one class");
@@ -54,13 +61,12 @@ void ClassificationMetrics::add(const Tensor& log_probs, const Tensor& targets, 
     ++count_;
     ++support_[size_t(truth)];
     loss_sum_ -= row[truth];
-    if (std::any_of(row, end, [](double v) { return std::isnan(v); })) {
+    const int64_t rank = rank_of({row, end}, truth);
+    if (rank == n_classes) {
       ++invalid_;
       loss_sum_ = std::numeric_limits<double>::quiet_NaN();
       continue;
     }
-    const auto rank =
-        std::count_if(row, end, [&](double v) { return v > row[truth]; }) + std::count(row, row + truth, row[truth]);
     ++at_rank_[size_t(rank)];
     const int64_t predicted = std::max_element(row, end) - row;
     ++confusion_[size_t(truth)][size_t(predicted)];

@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,10 @@ struct Mistake {
   int64_t truth = 0, predicted = 0;
   double probability = 0;
 };
+
+/// How many classes come before `truth` when they are ordered by their scores: 0 where it is the best. Of equal scores
+/// the lower class comes first; with a NaN among the scores `truth` comes after all.
+int64_t rank_of(std::span<const double> scores, int64_t truth);
 
 /// Collects predictions batch by batch.
 ///

@@ -185,7 +185,7 @@ void Input::choose_streams() {
       encrypted = true;
       continue;
     }
-    if (!avcodec_find_decoder(p.codec_id) || p.width <= 0 || p.height <= 0 || p.format < 0) {
+    if (!avcodec_find_decoder(p.codec_id) || p.width <= 0 || p.height <= 0) {
       unknown = s;
       continue;
     }

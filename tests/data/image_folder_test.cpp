@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <set>
+#include <thread>
 
 #include "io/loader.h"
 #include "io/scan.h"
@@ -141,13 +142,14 @@ TEST_F(Scans, BadFilesAreCountedAndListed) {
     EXPECT_EQ(scan.images[0].width, 40);
     EXPECT_EQ(scan.images[0].height, 30);
     EXPECT_EQ(scan.images[0].content.size(), 64u);
-    const auto bad = bad_files(folder, scan);
+    auto bad = bad_files(folder, scan);
     ASSERT_EQ(bad.size(), 6u);
     for (const BadFile& b : bad) {
       EXPECT_FALSE(b.reason.empty());
       EXPECT_EQ(b.reason.find(root.string()), std::string::npos) << b.reason;
     }
     const fs::path log = root / "logs" / "bad-files.tsv";
+    bad[5].reason = bad[5].path + ": " + bad[5].reason;
     write_bad_files_log(log, bad);
     std::ifstream in(log);
     Strings lines;
@@ -155,6 +157,7 @@ TEST_F(Scans, BadFilesAreCountedAndListed) {
     ASSERT_EQ(lines.size(), 6u);
     EXPECT_THAT(lines[0], HasSubstr("bomb.ppm\t"));
     EXPECT_THAT(lines[5], HasSubstr("tab\\tand\\nline.png\t"));
+    EXPECT_EQ(lines[5].find(root.string(), 1), std::string::npos);
   }
   EXPECT_GE(calls, 2);
 }
@@ -214,19 +217,25 @@ TEST_F(Scans, DefaultCacheIsBelowTheVariable) {
 TEST_F(Scans, StopAndGoOn) {
   std::atomic<bool> stop = true;
   options.stop = &stop;
-  options.threads = 1;
-  for (int i = 0; i < 400; ++i) write("data/a/many" + std::to_string(i), picture(500, 400, i % 3));
+  options.threads = 2;
+  const std::string large = picture(800, 600, 1);
+  for (int i = 0; i < 30; ++i) write("data/a/large" + std::to_string(i), large);
   folder = list_images(root / "data");
+  EXPECT_EQ(scan_images(folder, options).read, 0);
+  stop = false;
+  std::thread handler([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    stop = true;
+  });
   const Scan part = scan_images(folder, options);
-  EXPECT_TRUE(part.stopped);
-  EXPECT_LT(part.read, folder.size());
+  handler.join();
+  EXPECT_EQ(part.stopped, part.read < folder.size());
   EXPECT_LE(int64_t(part.usable().size()), part.read);
   stop = false;
   const Scan rest = scan_images(folder, options);
   EXPECT_FALSE(rest.stopped);
-  EXPECT_GE(rest.read, folder.size() - part.read);
-  EXPECT_LE(rest.read, folder.size() - part.read + 1);
-  EXPECT_EQ(rest.usable().size(), 413u);
+  EXPECT_LE(rest.read, folder.size() - part.read + 1);  // and the dangling link again
+  EXPECT_EQ(rest.usable().size(), 43u);
 }
 
 TEST_F(Scans, ToASplit) {
@@ -237,6 +246,19 @@ TEST_F(Scans, ToASplit) {
   check_enough(folder, usable, 13);
   EXPECT_MESSAGE(check_enough(folder, usable, 14), "13 images are too few, at least 14 are needed");
   EXPECT_MESSAGE(check_enough(folder, {0, 1}, 1), "b: none of its files (13) is an image that can be read");
+}
+
+TEST_F(Scans, ValidationPicturesThatAreTrainedOn) {
+  const Scan scan = scan_images(folder, options);
+  const std::vector<int64_t> usable = scan.usable();
+  // The copy of a/0 is the only picture of b that class a has as well.
+  std::vector<int64_t> a, b;
+  for (int64_t i : usable) (folder.files[std::size_t(i)].label == 0 ? a : b).push_back(i);
+  const std::vector<int64_t> found = also_in(scan, a, scan, b, 0);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(folder.files[std::size_t(found[0])].path, "b/copy of a 0");
+  EXPECT_EQ(also_in(scan, usable, scan, usable), usable);
+  EXPECT_TRUE(also_in(scan, {}, scan, usable).empty());
 }
 
 TEST_F(Scans, SamplesOfTheLoader) {

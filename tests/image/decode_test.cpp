@@ -1,7 +1,9 @@
 // Every format and colour model against the pixels that Pillow reads.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <ostream>
+#include <thread>
 
 #include "tests/image/pictures.h"
 
@@ -17,9 +19,9 @@ struct Case {
 
 void PrintTo(const Case& c, std::ostream* out) { *out << c.file; }
 
-class Decode : public testing::TestWithParam<Case> {};
+class DecodeFormat : public testing::TestWithParam<Case> {};
 
-TEST_P(Decode, AsPillow) {
+TEST_P(DecodeFormat, AsPillow) {
   const Case& c = GetParam();
   Image image;
   decode_image_file(picture_path(c.file), {}, image);
@@ -69,6 +71,7 @@ constexpr Case kCases[] = {
     {"lossless_alpha.webp", "on_white", 0.5, 1},
     {"orientation8.webp", "base"},
     {"animated.webp", "base"},
+    {"partial.webp"},
     {"420.avif", nullptr, 1, 8},
     {"444.avif", nullptr, 0.5, 4},
     {"limited.avif", nullptr, 1, 8},
@@ -87,6 +90,7 @@ constexpr Case kCases[] = {
     {"cmyk.tiff", nullptr, 1, 1},
     {"orientation3.tiff", "base"},
     {"lossless.jp2", "base"},
+    {"lossless.jxl", "base"},
     {"rgb.pnm", "base"},
     {"grey.pnm", "grey"},
 };
@@ -97,7 +101,60 @@ std::string test_name(const testing::TestParamInfo<Case>& info) {
   return name;
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, Decode, testing::ValuesIn(kCases), test_name);
+TEST(Decode, IntoThePicturesOwnMemory) {
+  Image image;
+  decode_image_file(picture_path("rgb.png"), {}, image);
+  const Image expected = read_ppm("base");
+  for (const char* name : {"420.jpg", "exif6.jpg", "lossless.webp", "rgb.png"}) {
+    const std::vector<uint8_t> bytes = read_bytes(picture_path(name));
+    decode_image(bytes, {}, image);
+    EXPECT_LE(difference(image, expected).mean, 8) << name;
+  }
+}
+
+TEST(Decode, ByContentWhateverTheName) {
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) / "ar image test";
+  const std::filesystem::path path = folder / "F\xc3\xbc\xc3\x9f\x65 \xe5\x86\x99\xe7\x9c\x9f.png";
+  std::filesystem::create_directories(folder);
+  std::filesystem::copy_file(picture_path("420.jpg"), path, std::filesystem::copy_options::overwrite_existing);
+  Image image;
+  decode_image_file(path, {}, image);
+  std::filesystem::remove_all(folder);
+  EXPECT_LE(difference(image, read_ppm("420.jpg")).mean, 0.5);
+}
+
+TEST(Decode, FromManyThreads) {
+  std::vector<std::jthread> threads;
+  std::atomic<int> wrong = 0;
+  for (int t = 0; t < 4; ++t)
+    threads.emplace_back([t, &wrong] {
+      Image image;
+      for (size_t i = 0; i < 3 * std::size(kCases); ++i) {
+        const Case& c = kCases[(i + 11 * t) % std::size(kCases)];
+        decode_image_file(picture_path(c.file), {}, image);
+        if (difference(image, read_ppm(c.expected ? c.expected : c.file)).mean > c.mean) ++wrong;
+      }
+    });
+  threads.clear();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST(Decode, RealPhotographs) {
+  const char* data = std::getenv("AR_TEST_DATA");
+  if (!data || !std::filesystem::exists(std::filesystem::path(data) / "stanford8"))
+    GTEST_SKIP() << "AR_TEST_DATA names no folder with stanford8";
+  Image image;
+  int count = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(std::filesystem::path(data) / "stanford8")) {
+    if (!entry.is_regular_file()) continue;
+    decode_image_file(entry.path(), {}, image);
+    EXPECT_GE(std::min(image.width(), image.height()), 100) << entry.path();
+    ++count;
+  }
+  EXPECT_EQ(count, 800);
+}
+
+INSTANTIATE_TEST_SUITE_P(, DecodeFormat, testing::ValuesIn(kCases), test_name);
 
 }  // namespace
 }  // namespace ar::io::test

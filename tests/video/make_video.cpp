@@ -9,7 +9,7 @@ extern "C" {
 #include <cstring>
 #include <memory>
 
-#include "io/ffmpeg/handles.h"
+#include "io/ffmpeg/input.h"
 
 namespace ar::test {
 namespace {
@@ -169,6 +169,31 @@ void make_video(const std::string& path, const Movie& m) {
   avcodec_send_frame(c.get(), nullptr);
   writer.drain(c.get(), s, step);
   ok(av_write_trailer(writer.format), "trailer");
+}
+
+std::vector<float> read_sound(const std::string& path) {
+  io::ffmpeg::Input input(path);
+  AR_CHECK(input.audio(), path, ": no sound");
+  input.keep_streams(true);
+  const CodecContext c = io::ffmpeg::open_decoder(input, input.audio(), 1);
+  const Packet packet = new_packet();
+  const Frame frame = new_frame();
+  std::vector<float> samples;
+  bool more = true;
+  while (more) {
+    more = input.read(packet.get());
+    if (more && packet->stream_index != input.audio()->index) continue;
+    avcodec_send_packet(c.get(), more ? packet.get() : nullptr);
+    while (avcodec_receive_frame(c.get(), frame.get()) == 0) {
+      AR_CHECK(frame->sample_rate == 48000 && frame->format == AV_SAMPLE_FMT_FLTP, path, ": unexpected sound");
+      const AVRational base = input.audio()->time_base;
+      const auto at = int64_t(std::llround(double(frame->pts) * base.num / base.den * 48000));
+      if (at > int64_t(samples.size())) samples.resize(size_t(at));
+      const auto* x = reinterpret_cast<const float*>(frame->data[0]);
+      samples.insert(samples.end(), x, x + frame->nb_samples);
+    }
+  }
+  return samples;
 }
 
 int burnt_number(const Tensor& picture, int turned, bool mirrored) {

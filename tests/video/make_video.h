@@ -29,6 +29,8 @@ struct Movie {
 std::vector<int64_t> steps(int n, int64_t step = 1);
 /// Writes the movie; the file's ending chooses the container.
 void make_video(const std::string& path, const Movie& movie);
+/// The first sound stream, as a player would play it from time 0: mono, 48 kHz.
+std::vector<float> read_sound(const std::string& path);
 /// The number burnt into a frame of a stored size of at least 64 x 48, as read from its shown (3,H,W) picture.
 int burnt_number(const Tensor& picture, int turned = 0, bool mirrored = false);
 

@@ -1,12 +1,11 @@
 // Frames, timestamps and seeking of videos of many kinds.
-#include <array>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
 
 #include "io/video_reader.h"
 #include "tests/errors.h"
-#include "tests/video/make_video.h"
+#include "tests/video/kinds.h"
 
 namespace ar {
 namespace {
@@ -18,50 +17,7 @@ using test::Movie;
 using test::TempDir;
 using ::testing::HasSubstr;
 
-struct Kind {
-  std::string name, file;
-  Movie movie;
-};
-std::ostream& operator<<(std::ostream& out, const Kind& k) { return out << k.name; }
-
-std::vector<int64_t> uneven(int n) {
-  std::vector<int64_t> pts;
-  for (int64_t i = 0, t = 0; i < n; ++i, t += 17 + i * i % 83) pts.push_back(t);
-  return pts;
-}
-
-std::vector<Kind> kinds() {
-  std::vector<Kind> all;
-  const auto add = [&](std::string name, std::string file, Movie m) { all.push_back({name, file, std::move(m)}); };
-  add("h264_b_frames", "a.mp4", {.pts = test::steps(90), .b_frames = 3});
-  add("h264_open_group", "a.mp4", {.pts = test::steps(90), .b_frames = 3, .options = {{"x264-params", "open-gop=1"}}});
-  add("h264_matroska", "a.mkv", {.pts = test::steps(90), .b_frames = 3});
-  add("h264_transport_stream", "a.ts", {.pts = test::steps(90), .b_frames = 2});
-  add("h264_fragments", "a.mp4", {.pts = test::steps(90), .muxer_options = {{"movflags", "frag_keyframe+empty_moov"}}});
-  add("mpeg4_avi", "a.avi", {.codec = "mpeg4", .pts = test::steps(90), .b_frames = 0});
-  add("mpeg4_avi_b_frames", "a.avi", {.codec = "mpeg4", .pts = test::steps(90), .b_frames = 2});
-  add("vp9_webm", "a.webm", {.codec = "libvpx-vp9", .pts = test::steps(60), .options = {{"deadline", "realtime"}}});
-  add("vp8_webm", "a.webm",
-      {.codec = "libvpx", .pts = test::steps(60), .options = {{"auto-alt-ref", "1"}, {"lag-in-frames", "10"}}});
-  add("variable_rate", "a.mp4", {.time_base_den = 1000, .pts = uneven(70)});
-  add("ntsc", "a.mp4", {.time_base_num = 1001, .time_base_den = 30000, .pts = test::steps(60)});
-  add("mpeg2_program_stream", "a.mpg", {.codec = "mpeg2video", .pts = test::steps(60)});
-  add("flash", "a.flv", {.pts = test::steps(60)});
-  add("windows_media", "a.wmv", {.codec = "wmv2", .pts = test::steps(60), .b_frames = 0});
-  add("mjpeg_mov", "a.mov", {.codec = "mjpeg", .pts = test::steps(30), .b_frames = 0, .pixel_format = "yuvj422p"});
-  add("odd_size", "a.mp4", {.width = 67, .height = 51, .pts = test::steps(30), .pixel_format = "yuv444p"});
-  add("ten_bits", "a.mkv", {.pts = test::steps(30), .pixel_format = "yuv420p10le"});
-  for (const int by : {90, 180, 270}) {
-    Movie m{.width = 96, .pts = test::steps(30)};
-    m.turned = by;
-    add("turned_" + std::to_string(by), "a.mp4", m);
-    m.mirrored = true;
-    add("turned_mirrored_" + std::to_string(by), "a.mp4", m);
-  }
-  return all;
-}
-
-class Kinds : public testing::TestWithParam<Kind> {
+class Kinds : public testing::TestWithParam<test::Kind> {
  protected:
   Kinds() : path(dir / GetParam().file) { make_video(path, movie); }
   int number(const Tensor& picture) const { return burnt_number(picture, movie.turned, movie.mirrored); }
@@ -70,7 +26,8 @@ class Kinds : public testing::TestWithParam<Kind> {
   std::string path;
 };
 
-INSTANTIATE_TEST_SUITE_P(Video, Kinds, testing::ValuesIn(kinds()), [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(Video, Kinds, testing::ValuesIn(test::kinds()),
+                         [](const auto& info) { return info.param.name; });
 
 TEST_P(Kinds, EveryFrameComesOnceAtItsTime) {
   for (const int threads : {1, 3}) {
@@ -353,7 +310,7 @@ TEST(VideoReader, MisuseIsAnError) {
 
 TEST(VideoReader, RealVideosAreReadToTheirEnd) {
   const char* data = std::getenv("AR_TEST_DATA");
-  if (!data) GTEST_SKIP() << "AR_TEST_DATA is not set: no real videos";
+  if (!data || !*data) GTEST_SKIP() << "AR_TEST_DATA is not set: no real videos";
   int videos = 0;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(data)) {
     const std::string ending = entry.path().extension();

@@ -1,0 +1,22 @@
+// What every program does alike: options, errors, exit codes.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <nlohmann/json_fwd.hpp>
+
+namespace ar::apps {
+
+/// Exit codes of all programs. A program may add its own from 3 on.
+inline constexpr int kFailed = 1, kBadUse = 2;
+
+/// Adds --version and --config (any option from a file of lines "name = value"), shows defaults in --help.
+void add_common_options(CLI::App& app);
+
+/// Parses, then calls run. Bad use and whatever run() throws become one line "error: ..." on standard error; returns
+/// the exit code.
+int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>& run);
+
+/// All options and their values as {"batch-size": "16", ...}, given or not.
+nlohmann::json options_as_json(const CLI::App& app);
+
+}  // namespace ar::apps

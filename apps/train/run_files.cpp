@@ -1,0 +1,56 @@
+#include "apps/train/run_files.h"
+
+#include "apps/report/progress.h"
+#include "io/atomic_file.h"
+#include "io/checkpoint_file.h"
+
+namespace ar::apps {
+namespace {
+
+/// "model.previous.pt" for "model.pt".
+std::filesystem::path previous(const std::filesystem::path& file) {
+  std::filesystem::path name = file.stem();
+  name += ".previous";
+  name += file.extension();
+  return file.parent_path() / name;
+}
+
+}  // namespace
+
+std::optional<io::Value> resumed_checkpoint(const TrainOptions& o) {
+  if (o.resume_checkpoint.empty()) return {};
+  if (o.resume_checkpoint != "auto") return io::load_checkpoint_file(o.resume_checkpoint);
+  const std::filesystem::path last = last_checkpoint(o.save_checkpoint);
+  if (!std::filesystem::exists(last)) return {};
+  log_line("going on from " + last.string());
+  return io::load_checkpoint_file(last.string());
+}
+
+void prepare_output(const TrainOptions& o, bool resumed) {
+  io::check_checkpoint_name(o.save_checkpoint.string());
+  const io::AtomicFile probe(o.save_checkpoint.string());  // throws where nothing can be written
+  if (resumed) return;
+  for (const auto& file : {o.save_checkpoint, last_checkpoint(o.save_checkpoint)})
+    if (std::filesystem::exists(file)) {
+      std::filesystem::rename(file, previous(file));
+      log_line("note: " + file.string() + " of an earlier run is now " + previous(file).string());
+    }
+}
+
+std::filesystem::path log_path(const TrainOptions& o, std::string_view name) {
+  if (!o.logdir.empty()) return o.logdir / name;
+  std::filesystem::path beside = o.save_checkpoint.parent_path() / o.save_checkpoint.stem();
+  beside += ".";
+  beside += name;
+  return beside;
+}
+
+TrainerOptions trainer_options(const TrainOptions& o) {
+  return {.epochs = o.epochs,
+          .grad_accum_steps = o.grad_accum_steps,
+          .clip_norm = o.clip_norm,
+          .checkpoint = o.save_checkpoint,
+          .checkpoint_minutes = o.checkpoint_minutes};
+}
+
+}  // namespace ar::apps

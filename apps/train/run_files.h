@@ -1,0 +1,25 @@
+// The files of a training run: what it resumes from, what it writes and where.
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string_view>
+
+#include "apps/train/options.h"
+#include "apps/train/trainer.h"
+#include "io/value.h"
+
+namespace ar::apps {
+
+/// The checkpoint to go on from; none for a new run. Throws Error when the one asked for cannot be read.
+std::optional<io::Value> resumed_checkpoint(const TrainOptions& options);
+
+/// Makes the folders and tries to write there, so that a run fails now rather than after its first epoch. The
+/// checkpoints that a new run would write over are renamed: model.pt to model.previous.pt.
+void prepare_output(const TrainOptions& options, bool resumed);
+
+/// A log file: in --logdir, or else beside the checkpoint with its name in front ("model.bad-files.tsv").
+std::filesystem::path log_path(const TrainOptions& options, std::string_view name);
+
+TrainerOptions trainer_options(const TrainOptions& options);
+
+}  // namespace ar::apps

@@ -1,0 +1,34 @@
+// What one sees of a training: the progress line, a line for each epoch, and the log folder.
+#pragma once
+#include <optional>
+
+#include "apps/report/progress.h"
+#include "apps/report/run_log.h"
+#include "apps/train/trainer.h"
+
+namespace ar::apps {
+
+class TrainLog : public TrainObserver {
+ public:
+  struct Sizes {
+    int64_t epochs = 0, training = 0, validation = 0;  // samples
+    std::string unit = "images";
+  };
+  /// Both must outlive it.
+  TrainLog(RunLog& log, Sizes sizes);
+
+  void epoch_begins(int64_t epoch, int64_t done) override;
+  void step_ends(const StepReport& report) override;
+  void validation_begins() override;
+  void validation_step(int64_t samples) override;
+  void epoch_ends(const EpochReport& report) override;
+
+ private:
+  RunLog& log_;
+  Sizes sizes_;
+  std::optional<Progress> progress_;
+  int64_t epoch_ = 0;
+  double rate_ = 0, waiting_ = 0;  // samples per second and share of the time, of the training part of this epoch
+};
+
+}  // namespace ar::apps

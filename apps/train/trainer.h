@@ -1,0 +1,122 @@
+// Trainer: epochs of steps over batches, validation after each, checkpoints that lose nothing.
+//
+// One step is what every text book has:
+//
+//   loss = forward(batch);  loss.backward();  clip the gradients;  optimizer.step();  scheduler.step();
+//
+// The rest is book-keeping. All that the next step depends on (weights, optimiser, schedule, random numbers, place in
+// the epoch) is in state(), so that a run stopped anywhere and resumed gives the same weights, bit for bit, as one
+// never stopped (on the CPU, with the same number of threads).
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <optional>
+
+#include "apps/report/metrics.h"
+#include "apps/train/scores.h"
+#include "io/loader.h"
+#include "io/value.h"
+#include "nn/lr_scheduler.h"
+#include "nn/module.h"
+
+namespace ar::apps {
+
+/// What a model makes of a batch.
+struct Forward {
+  Variable loss;      // the mean over the batch
+  Tensor log_probs;   // (N, classes)
+  double weight = 0;  // what the mean was divided by: the number of samples, or the sum of their classes' weights
+};
+
+struct TrainerOptions {
+  int64_t epochs = 10;
+  int64_t grad_accum_steps = 1;
+  double clip_norm = 0;  // 0: no clipping
+  std::filesystem::path checkpoint =
+      {};                          // the best state; the last one goes to last_checkpoint(); empty: none is saved
+  double checkpoint_minutes = 10;  // the last state is saved this often within an epoch; 0: only at its end
+};
+
+/// "model.last.pt" for "model.pt".
+std::filesystem::path last_checkpoint(const std::filesystem::path& checkpoint);
+
+struct StepReport {
+  int64_t epoch = 0, step = 0;  // optimiser steps so far, over all epochs
+  int64_t samples = 0;          // of this batch
+  double loss = 0;              // of this batch
+  double wait_seconds = 0;      // for data, in this epoch so far
+  const RunningScores& scores;  // of this epoch so far
+  std::vector<double> lr;       // of each parameter group
+};
+
+struct EpochReport {
+  int64_t epoch = 0, step = 0;
+  const RunningScores& training;
+  const ClassificationMetrics* validation = nullptr;  // null without validation data
+  bool best = false;
+  double seconds = 0;
+  std::vector<double> lr;
+};
+
+/// Told what happens, to show and to log it.
+class TrainObserver {
+ public:
+  virtual ~TrainObserver() = default;
+  /// `done` samples of the epoch were trained on before this start.
+  virtual void epoch_begins(int64_t /*epoch*/, int64_t /*done*/) {}
+  virtual void step_ends(const StepReport&) {}
+  virtual void validation_begins() {}
+  virtual void validation_step(int64_t /*samples*/) {}
+  virtual void epoch_ends(const EpochReport&) {}
+};
+
+class Trainer {
+ public:
+  struct Parts {
+    nn::Module& model;
+    std::function<Forward(const io::Batch&)> forward;
+    optim::Optimizer& optimizer;
+    optim::LrScheduler& scheduler;  // counts optimiser steps
+    std::vector<std::string> classes;
+    io::Loader& training;
+    io::Loader* validation = nullptr;  // null: no validation, every epoch is the best
+    /// What a checkpoint holds besides: the model's weights and description.
+    std::function<io::Value()> describe;
+  };
+  Trainer(Parts parts, TrainerOptions options);
+
+  /// Trains from where it stands to the last epoch. False: `stop` became true on the way; the last state was saved.
+  /// Throws Error when the loss is no number, naming the first layer that gave none.
+  bool run(TrainObserver& observer, const std::atomic<bool>& stop);
+
+  /// describe() with "optimizer", "scheduler", "rng", "epoch", "batch", "step", "scores", "best".
+  io::Value state() const;
+  /// Throws Error where it does not fit. The weights are not touched: whoever made the model loads them.
+  void load_state(const io::Value& state);
+
+  int64_t epoch() const { return epoch_; }
+  int64_t step() const { return step_; }
+
+ private:
+  bool train_epoch(TrainObserver& observer, const std::atomic<bool>& stop);
+  Variable checked_loss(const io::Batch& batch, Forward& forward);
+  void accumulate(const Forward& forward);
+  void update();
+  bool validate(TrainObserver& observer, const std::atomic<bool>& stop, ClassificationMetrics& metrics);
+  bool is_best(const ClassificationMetrics* metrics);
+  void save(const std::filesystem::path& path);
+  void save_last();
+
+  Parts parts_;
+  TrainerOptions options_;
+  int64_t epoch_ = 0, batch_ = 0, step_ = 0;  // batch_: batches of this epoch that are done
+  RunningScores scores_;
+  double best_top1_ = -1, best_loss_ = 0;
+  int64_t accumulated_ = 0;  // batches whose gradients wait for the next step
+  double accumulated_weight_ = 0;
+  std::chrono::steady_clock::time_point last_save_;
+};
+
+}  // namespace ar::apps
