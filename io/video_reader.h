@@ -14,14 +14,14 @@
 namespace ar::io {
 
 /// How a picture is fitted into a slot of another aspect ratio.
-enum class Fit {
+enum class FrameFit {
   stretch,  // all of it, both axes scaled on their own
   cover,    // the middle part that has the slot's aspect ratio
 };
 
 struct VideoOptions {
   int threads = 1;  // of the decoder (by frames, where the codec can); 0: one per core
-  Fit fit = Fit::stretch;
+  FrameFit fit = FrameFit::stretch;
 };
 
 /// When a frame is shown.

@@ -152,14 +152,15 @@ TEST(Cutter, AFullDiskLeavesNoClip) {
 
 TEST(Cutter, DamageInsideTheClipIsCounted) {
   const TempDir dir;
-  make_video(dir / "a.avi", {.codec = "mpeg4", .pts = test::steps(100), .b_frames = 0});
-  EXPECT_EQ(cut_clip(dir / "a.avi", 1, 2, dir / "clip.mp4").damaged, 0);
-  FILE* file = std::fopen((dir / "a.avi").c_str(), "r+b");
-  std::fseek(file, int(std::filesystem::file_size(dir / "a.avi") * 4 / 10), SEEK_SET);
-  for (int i = 0; i < 3000; ++i) std::fputc(i * i % 251, file);
+  make_video(dir / "a.mp4", {.pts = test::steps(100)});
+  EXPECT_EQ(cut_clip(dir / "a.mp4", 1, 2, dir / "clip.mp4").damaged, 0);
+  const auto size = int(std::filesystem::file_size(dir / "a.mp4"));
+  FILE* file = std::fopen((dir / "a.mp4").c_str(), "r+b");
+  std::fseek(file, size * 3 / 10, SEEK_SET);
+  uint32_t random = 1;
+  for (int i = 0; i < size / 10; ++i) std::fputc(int((random = random * 1664525 + 1013904223) >> 24), file);
   std::fclose(file);
-  const io::Cut cut = cut_clip(dir / "a.avi", 0.5, 3.5, dir / "clip.mp4");
-  EXPECT_GT(double(cut.damaged) + cut.missing_seconds, 0);
+  EXPECT_GT(cut_clip(dir / "a.mp4", 0.5, 3.5, dir / "clip.mp4").damaged, 0);
 }
 
 }  // namespace

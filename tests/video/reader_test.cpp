@@ -154,7 +154,7 @@ TEST(VideoReader, ColoursAreRight) {
 TEST(VideoReader, CoverTakesTheMiddle) {
   const TempDir dir;
   make_video(dir / "a.mp4", {.width = 128, .pts = test::steps(1 + 1)});
-  VideoReader stretched(dir / "a.mp4"), covered(dir / "a.mp4", {.fit = io::Fit::cover});
+  VideoReader stretched(dir / "a.mp4"), covered(dir / "a.mp4", {.fit = io::FrameFit::cover});
   const Tensor a = io::frame_batch(1, 48, 48)[0], whole = io::frame_batch(1, 48, 128)[0];
   ASSERT_TRUE(covered.next(a));
   ASSERT_TRUE(stretched.next(whole));
