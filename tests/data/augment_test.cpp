@@ -48,7 +48,8 @@ TEST(Augment, ColoursAreTorchvisions) {
       ASSERT_NEAR(p.bytes[i], result[i], 1) << want["name"] << want["factor"] << i;
     int64_t differ = 0;
     for (std::size_t i = 0; i < result.size(); ++i) differ += p.bytes[i] != result[i];
-    EXPECT_LE(differ, 2) << want["name"] << want["factor"];  // where f32 rounds to a whole number
+    // What is a whole number may be one less in torchvision's f32, and loses the rest either way.
+    EXPECT_LE(differ, want["factor"] == 1 ? 0 : 10) << want["name"] << want["factor"];
   }
 }
 
