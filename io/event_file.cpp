@@ -17,9 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view name_begin = "events.out.tfevents.";
-constexpr auto flush_every = std::chrono::seconds(5);
-constexpr size_t most_pending = 1 << 20;
+constexpr std::string_view kNameBegin = "events.out.tfevents.";
+constexpr auto kFlushEvery = std::chrono::seconds(5);
+constexpr size_t kMostPending = 1 << 20;
 
 // Field numbers of the messages.
 enum Event { wall_time = 1, step_number = 2, file_version = 3, summary = 5, session_log = 7 };
@@ -41,9 +41,9 @@ int64_t sorting_time(const fs::path& folder) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
-    if (name.rfind(name_begin, 0) != 0) continue;
+    if (name.rfind(kNameBegin, 0) != 0) continue;
     int64_t other = 0;
-    std::from_chars(name.data() + name_begin.size(), name.data() + name.size(), other);
+    std::from_chars(name.data() + kNameBegin.size(), name.data() + name.size(), other);
     if (other < 9'999'999'999) time = std::max(time, other + 1);
   }
   return time;
@@ -102,7 +102,7 @@ EventFile::EventFile(const fs::path& folder, int64_t start_step) : flushed_(std:
   time.insert(0, 10 - std::min<size_t>(time.size(), 10), '0');
   path_ =
       folder /
-      std::string(name_begin).append(time).append(".").append(host_name()).append(".").append(std::to_string(getpid()));
+      std::string(kNameBegin).append(time).append(".").append(host_name()).append(".").append(std::to_string(getpid()));
   fd_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   AR_CHECK(fd_ >= 0, path_.string(), ": cannot create: ", std::strerror(errno));
   add(0, file_version, "brain.Event:2");
@@ -125,7 +125,7 @@ void EventFile::add(int64_t step, int field, const std::string& message) {
   if (step != 0) event.varint(step_number, uint64_t(step));
   event.text(field, message);
   pending_ += tf_record(event.bytes());
-  if (pending_.size() > most_pending || std::chrono::steady_clock::now() - flushed_ > flush_every) flush();
+  if (pending_.size() > kMostPending || std::chrono::steady_clock::now() - flushed_ > kFlushEvery) flush();
 }
 
 void EventFile::scalar(std::string_view tag, int64_t step, double value) {

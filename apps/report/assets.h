@@ -4,6 +4,6 @@
 
 namespace ar::apps {
 
-extern const std::string_view report_css, report_js;
+extern const std::string_view kReportCss, kReportJs;
 
 }  // namespace ar::apps

@@ -13,11 +13,12 @@ namespace {
 
 using Colour = std::array<double, 3>;
 
-constexpr Colour white{255, 255, 255}, ink{40, 46, 56}, blue{37, 99, 200}, orange{225, 90, 20}, line{226, 229, 234};
+constexpr Colour kWhite{255, 255, 255}, kInk{40, 46, 56}, kBlue{37, 99, 200}, kOrange{225, 90, 20},
+    kLine{226, 229, 234};
 
 // Digits of 3 by 5 points, the rows from the top, three bits each.
-constexpr uint16_t digits[] = {075557, 026227, 071747, 071717, 055711, 074717, 074757, 071111, 075757, 075717};
-constexpr int digit_width = 3, digit_height = 5, digit_scale = 2;
+constexpr uint16_t kDigits[] = {075557, 026227, 071747, 071717, 055711, 074717, 074757, 071111, 075757, 075717};
+constexpr int kDigitWidth = 3, kDigitHeight = 5, kDigitScale = 2;
 
 Colour mixed(const Colour& a, const Colour& b, double share_of_b) {
   Colour out;
@@ -27,7 +28,7 @@ Colour mixed(const Colour& a, const Colour& b, double share_of_b) {
 
 class Canvas {
  public:
-  explicit Canvas(int size) : image_(size, size) { rectangle(0, 0, size, size, white); }
+  explicit Canvas(int size) : image_(size, size) { rectangle(0, 0, size, size, kWhite); }
 
   void rectangle(int x, int y, int width, int height, const Colour& colour) {
     const io::MutableImageView view = image_.view();
@@ -38,19 +39,19 @@ class Canvas {
     }
   }
 
-  static int width_of(const std::string& number) { return (int(number.size()) * (digit_width + 1) - 1) * digit_scale; }
+  static int width_of(const std::string& number) { return (int(number.size()) * (kDigitWidth + 1) - 1) * kDigitScale; }
 
   /// Centred there.
   void number(int x, int y, const std::string& text, const Colour& colour) {
     x -= width_of(text) / 2;
-    y -= digit_height * digit_scale / 2;
+    y -= kDigitHeight * kDigitScale / 2;
     for (const char c : text) {
-      for (int bit = 0; bit < digit_width * digit_height; ++bit) {
-        if (!(digits[c - '0'] >> (digit_width * digit_height - 1 - bit) & 1)) continue;
-        rectangle(x + bit % digit_width * digit_scale, y + bit / digit_width * digit_scale, digit_scale, digit_scale,
+      for (int bit = 0; bit < kDigitWidth * kDigitHeight; ++bit) {
+        if (!(kDigits[c - '0'] >> (kDigitWidth * kDigitHeight - 1 - bit) & 1)) continue;
+        rectangle(x + bit % kDigitWidth * kDigitScale, y + bit / kDigitWidth * kDigitScale, kDigitScale, kDigitScale,
                   colour);
       }
-      x += (digit_width + 1) * digit_scale;
+      x += (kDigitWidth + 1) * kDigitScale;
     }
   }
 
@@ -77,22 +78,22 @@ std::string confusion_picture(const ClassificationMetrics& metrics) {
     for (const int64_t count : row) all += count;
     const int middle = margin + t * cell + cell / 2;
     if (with_numbers) {
-      canvas.number(margin / 2, middle, std::to_string(t), ink);
-      canvas.number(middle, margin / 2, std::to_string(t), ink);
+      canvas.number(margin / 2, middle, std::to_string(t), kInk);
+      canvas.number(middle, margin / 2, std::to_string(t), kInk);
     }
     for (int p = 0; p < n; ++p) {
       const int64_t count = row[size_t(p)];
       const double strength = count > 0 ? std::sqrt(double(count) / double(all)) : 0;
       const int x = margin + p * cell + gap, y = margin + t * cell + gap, size = cell - gap;
       if (with_numbers) {
-        canvas.rectangle(x, y, size, size, line);
-        canvas.rectangle(x + 1, y + 1, size - 2, size - 2, mixed(white, t == p ? blue : orange, strength));
+        canvas.rectangle(x, y, size, size, kLine);
+        canvas.rectangle(x + 1, y + 1, size - 2, size - 2, mixed(kWhite, t == p ? kBlue : kOrange, strength));
         const std::string text = std::to_string(count);
         if (count > 0 && Canvas::width_of(text) < size) {
-          canvas.number(x + size / 2, y + size / 2, text, strength > (t == p ? 0.6 : 0.8) ? white : ink);
+          canvas.number(x + size / 2, y + size / 2, text, strength > (t == p ? 0.6 : 0.8) ? kWhite : kInk);
         }
       } else if (count > 0) {
-        canvas.rectangle(x, y, size, size, mixed(white, t == p ? blue : orange, 0.4 + 0.6 * strength));
+        canvas.rectangle(x, y, size, size, mixed(kWhite, t == p ? kBlue : kOrange, 0.4 + 0.6 * strength));
       }
     }
   }

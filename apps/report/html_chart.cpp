@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "apps/report/html_page.h"
@@ -11,8 +12,8 @@
 namespace ar::apps {
 namespace {
 
-constexpr size_t most_points = 500;  // of one series
-constexpr double plot_size = 1000;   // the SVG's own units, stretched to the figure
+constexpr size_t kMostPoints = 500;  // of one series
+constexpr double kPlotSize = 1000;   // the SVG's own units, stretched to the figure
 
 using Points = std::vector<std::pair<double, double>>;
 
@@ -24,8 +25,8 @@ std::string number(double value, int digits = 5) {
 
 /// Long series keep the smallest and the largest value of each of so many stretches: peaks stay visible.
 Points thinned(const Points& points) {
-  if (points.size() <= most_points) return points;
-  const size_t stretches = most_points / 2;
+  if (points.size() <= kMostPoints) return points;
+  const size_t stretches = kMostPoints / 2;
   Points kept;
   for (size_t s = 0; s < stretches; ++s) {
     const auto begin = points.begin() + ptrdiff_t(s * points.size() / stretches);
@@ -86,7 +87,7 @@ struct Plot {
 
   /// A point in the SVG's units.
   std::string place(double px, double py) const {
-    return number(x.place(px) * plot_size).append(" ").append(number((1 - y.place(py)) * plot_size));
+    return number(x.place(px) * kPlotSize).append(" ").append(number((1 - y.place(py)) * kPlotSize));
   }
 
   std::string path(const ChartSeries& s) const {
@@ -154,12 +155,17 @@ std::string data_for_script(const Plot& plot) {
 
 }  // namespace
 
-std::vector<double> nice_ticks(double low, double high, int wanted) {
+std::vector<double> nice_ticks(double low, double high, int wanted, bool clock) {
   std::vector<double> ticks;
   if (!(high > low) || !std::isfinite(high - low) || wanted < 1) return ticks;
   const double rough = (high - low) / wanted;
   const double power = std::pow(10, std::floor(std::log10(rough)));
-  const double step = power * (rough / power < 1.5 ? 1 : rough / power < 3.5 ? 2 : rough / power < 7.5 ? 5 : 10);
+  double step = power * (rough / power < 1.5 ? 1 : rough / power < 3.5 ? 2 : rough / power < 7.5 ? 5 : 10);
+  if (clock) {
+    constexpr double round_times[] = {1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200};
+    const auto* at = std::lower_bound(std::begin(round_times), std::end(round_times), rough);
+    step = at != std::end(round_times) ? *at : 7200 * std::ceil(rough / 7200);
+  }
   const double first = std::ceil(low / step - 1e-9), last = std::floor(high / step + 1e-9);
   for (double i = first; i <= last; ++i) ticks.push_back(i * step + 0.0);
   return ticks;
@@ -171,10 +177,10 @@ std::string html_chart(const LineChart& chart) {
   std::string lines, labels;
   for (const double tick : nice_ticks(plot.y.low, plot.y.high, std::max(2, chart.height / 50))) {
     const double from_top = 1 - plot.y.place(tick);
-    lines += "M0 " + number(from_top * plot_size) + "H1000";
+    lines += "M0 " + number(from_top * kPlotSize) + "H1000";
     labels += "<span class=\"y\" style=\"top:" + Plot::of_plot(from_top) + "\">" + plot.y_text(tick) + "</span>";
   }
-  std::vector<double> x_ticks = nice_ticks(plot.x.low, plot.x.high, 8);
+  std::vector<double> x_ticks = nice_ticks(plot.x.low, plot.x.high, 8, chart.clock);
   if (x_ticks.empty()) x_ticks = {plot.x.low};
   for (const double tick : x_ticks) {
     labels +=
@@ -182,7 +188,7 @@ std::string html_chart(const LineChart& chart) {
   }
   std::string drawn;
   for (const ChartBand& band : chart.bands) {
-    const double left = plot.x.place(band.from) * plot_size, right = plot.x.place(band.to) * plot_size;
+    const double left = plot.x.place(band.from) * kPlotSize, right = plot.x.place(band.to) * kPlotSize;
     drawn += "<rect class=\"band " + colour(band.colour) + "\" x=\"" + number(left) + "\" y=\"0\" width=\"" +
              number(right - left) + "\" height=\"1000\"/>";
   }

@@ -37,7 +37,7 @@ struct LineChart {
 /// series are thinned to the extremes of some hundred stretches. "" if there is nothing to draw.
 std::string html_chart(const LineChart& chart);
 
-/// Round numbers that part [low, high] into about `wanted` steps, all inside.
-std::vector<double> nice_ticks(double low, double high, int wanted);
+/// Round numbers that part [low, high] into about `wanted` steps, all inside; `clock`: seconds, parted at round times.
+std::vector<double> nice_ticks(double low, double high, int wanted, bool clock = false);
 
 }  // namespace ar::apps

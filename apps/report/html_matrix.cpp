@@ -13,7 +13,7 @@
 namespace ar::apps {
 namespace {
 
-constexpr size_t most_with_numbers = 24;
+constexpr size_t kMostWithNumbers = 24;
 
 using Counts = std::vector<std::vector<int64_t>>;
 
@@ -68,8 +68,7 @@ std::string html_matrix(const std::vector<std::string>& classes, const Counts& c
   std::string out =
       "<p class=\"hint\">Rows are the true classes, columns what they were taken for; the colour is the share of "
       "the row.</p>\n";
-  return out +
-         (classes.size() <= most_with_numbers ? with_numbers(classes, confusion) : as_picture(classes, confusion));
+  return out + (classes.size() <= kMostWithNumbers ? with_numbers(classes, confusion) : as_picture(classes, confusion));
 }
 
 std::string html_confused_pairs(const std::vector<std::string>& classes, const Counts& confusion, size_t most) {

@@ -135,14 +135,14 @@ std::string HtmlPage::str() const {
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
       "<meta name=\"color-scheme\" content=\"light dark\">\n";
   out += "<title>" + escape_html(title_) + "</title>\n<style>\n";
-  out.append(report_css).append(style_).append("</style>\n</head>\n<body>\n<header>\n");
+  out.append(kReportCss).append(style_).append("</style>\n</head>\n<body>\n<header>\n");
   out += "<h1>" + escape_html(title_) + "</h1>\n";
   if (!subtitle_.empty()) out += "<p>" + escape_html(subtitle_) + "</p>\n";
   if (sections_ > 1) out += "<nav aria-label=\"Contents\">\n" + contents_ + "</nav>\n";
   out += "</header>\n<main>\n" + body_ + "</main>\n";
   if (!footer_.empty()) out += "<footer>\n" + footer_ + "</footer>\n";
   out += "<script>\n";
-  return out.append(report_js).append(script_).append("</script>\n</body>\n</html>\n");
+  return out.append(kReportJs).append(script_).append("</script>\n</body>\n</html>\n");
 }
 
 }  // namespace ar::apps

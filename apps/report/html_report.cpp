@@ -12,7 +12,7 @@
 namespace ar::apps {
 namespace {
 
-constexpr size_t most_details = 500;
+constexpr size_t kMostDetails = 500;
 
 using Look = ChartSeries::Look;
 
@@ -83,12 +83,12 @@ std::string facts_html(const std::vector<DataFact>& facts) {
       continue;
     }
     std::string list = "<ul class=\"files\">\n";
-    for (size_t i = 0; i < std::min(most_details, fact.details.size()); ++i) {
+    for (size_t i = 0; i < std::min(kMostDetails, fact.details.size()); ++i) {
       list += "<li>" + escape_html(fact.details[i]) + "</li>\n";
     }
     list += "</ul>\n";
-    if (fact.details.size() > most_details) {
-      list += "<p>and " + grouped(int64_t(fact.details.size() - most_details)) + " more</p>\n";
+    if (fact.details.size() > kMostDetails) {
+      list += "<p>and " + grouped(int64_t(fact.details.size() - kMostDetails)) + " more</p>\n";
     }
     out += html_details(fact.text, list);
   }

@@ -16,7 +16,7 @@
 namespace ar::apps {
 namespace {
 
-constexpr double redraw_every = 0.1, line_every = 10, line_at_least_every = 60;  // seconds
+constexpr double kRedrawEvery = 0.1, kLineEvery = 10, kLineAtLeastEvery = 60;  // seconds
 
 double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -170,7 +170,7 @@ struct Progress::State {
     if (options.quiet || finished) return;
     const double t = now();
     if (const int columns = terminal_columns(options.fd); columns > 0) {
-      if (!forced && t - drawn_at < redraw_every) return;
+      if (!forced && t - drawn_at < kRedrawEvery) return;
       drawn_at = t;
       const std::string text = line(columns - 1);  // the last column would wrap
       // Redrawn over itself and the rest erased: no flicker.
@@ -180,7 +180,7 @@ struct Progress::State {
       drawn_width = display_width(text);
     } else {
       const int64_t tenth = options.total > 0 ? done * 10 / options.total : 0;
-      const bool due = t - line_at >= line_every && (tenth > line_tenth || t - line_at >= line_at_least_every);
+      const bool due = t - line_at >= kLineEvery && (tenth > line_tenth || t - line_at >= kLineAtLeastEvery);
       if (!due) return;
       line_at = t;
       line_tenth = tenth;

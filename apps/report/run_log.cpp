@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
-constexpr const char* metrics_file = "metrics.jsonl";
+constexpr const char* kMetricsFile = "metrics.jsonl";
 
 double seconds_since_1970() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -70,7 +70,7 @@ struct RunLog::State {
   }
 
   void open() {
-    const fs::path path = options.folder / metrics_file;
+    const fs::path path = options.folder / kMetricsFile;
     std::error_code error;
     if (options.resume_step < 0) {
       if (fs::exists(path, error)) {

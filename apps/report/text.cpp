@@ -8,21 +8,21 @@
 namespace ar::apps {
 namespace {
 
-constexpr char32_t replacement = 0xfffd;
+constexpr char32_t kReplacement = 0xfffd;
 
 struct Range {
   char32_t first, last;
 };
 
 // Unicode's East Asian Width W and F in whole blocks, and the emoji.
-constexpr Range wide[] = {{0x1100, 0x115f},   {0x231a, 0x231b},   {0x2e80, 0x303e},   {0x3041, 0xa4cf},
-                          {0xa960, 0xa97c},   {0xac00, 0xd7a3},   {0xf900, 0xfaff},   {0xfe30, 0xfe6f},
-                          {0xff00, 0xff60},   {0xffe0, 0xffe6},   {0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff},
-                          {0x1f900, 0x1f9ff}, {0x1fa70, 0x1faff}, {0x20000, 0x3fffd}};
+constexpr Range kWide[] = {{0x1100, 0x115f},   {0x231a, 0x231b},   {0x2e80, 0x303e},   {0x3041, 0xa4cf},
+                           {0xa960, 0xa97c},   {0xac00, 0xd7a3},   {0xf900, 0xfaff},   {0xfe30, 0xfe6f},
+                           {0xff00, 0xff60},   {0xffe0, 0xffe6},   {0x1f300, 0x1f64f}, {0x1f680, 0x1f6ff},
+                           {0x1f900, 0x1f9ff}, {0x1fa70, 0x1faff}, {0x20000, 0x3fffd}};
 // Marks that combine with the character before, joiners and selectors.
-constexpr Range zero[] = {{0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd}, {0x0610, 0x061a}, {0x064b, 0x065f},
-                          {0x0e34, 0x0e3a}, {0x0e47, 0x0e4e}, {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff}, {0x200b, 0x200f},
-                          {0x20d0, 0x20ff}, {0x302a, 0x302d}, {0x3099, 0x309a}, {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f}};
+constexpr Range kZero[] = {{0x0300, 0x036f}, {0x0483, 0x0489}, {0x0591, 0x05bd}, {0x0610, 0x061a}, {0x064b, 0x065f},
+                           {0x0e34, 0x0e3a}, {0x0e47, 0x0e4e}, {0x1ab0, 0x1aff}, {0x1dc0, 0x1dff}, {0x200b, 0x200f},
+                           {0x20d0, 0x20ff}, {0x302a, 0x302d}, {0x3099, 0x309a}, {0xfe00, 0xfe0f}, {0xfe20, 0xfe2f}};
 
 template <size_t N>
 bool within(const Range (&ranges)[N], char32_t c) {
@@ -71,10 +71,10 @@ char32_t next_character(std::string_view& text) {
   constexpr char32_t smallest[] = {0, 0x80, 0x800, 0x10000};
   good = good && c >= smallest[more] && c <= 0x10ffff && !(c >= 0xd800 && c < 0xe000);
   text.remove_prefix(good ? size_t(more) + 1 : 1);
-  return good ? c : replacement;
+  return good ? c : kReplacement;
 }
 
-int display_width(char32_t c) { return within(zero, c) ? 0 : within(wide, c) ? 2 : 1; }
+int display_width(char32_t c) { return within(kZero, c) ? 0 : within(kWide, c) ? 2 : 1; }
 
 int display_width(std::string_view text) {
   int columns = 0;
@@ -107,7 +107,7 @@ std::string fit(std::string_view text, int columns, bool unicode) {
 
 std::string format_duration(double seconds) {
   if (!(seconds >= 0 && seconds < 1e10)) return "-:--";
-  const auto all = int64_t(seconds + 0.5);
+  const auto all = int64_t(std::llround(seconds));
   const auto days = (long long)(all / 86400);
   const int hours = int(all / 3600 % 24), minutes = int(all / 60 % 60), rest = int(all % 60);
   if (days > 0) return formatted("%lld d %02d:%02d", days, hours, minutes);

@@ -21,7 +21,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-const std::string hostile = "</script><script>alert('\"&\x01\xff歩";
+const std::string kHostile = "</script><script>alert('\"&\x01\xff歩";
 
 /// "" if all elements are closed in order and all attributes quoted, else what is wrong. The insides of <script> and
 /// <style> are taken as they are, as a browser does.
@@ -85,22 +85,22 @@ TEST(Html, Escapes) {
 }
 
 TEST(Html, ReportOfHostileNames) {
-  ClassificationMetrics metrics({hostile, "b", "c", "d", "e", "f"});
+  ClassificationMetrics metrics({kHostile, "b", "c", "d", "e", "f"});
   add(metrics, 0, 1);
   add(metrics, 1, 0);
   add(metrics, 2, 2);
   RunLog log({});
-  for (int i = 1; i < 4; ++i) log.scalars("train", i, i, {{"loss", i}, {"top1", 0.3 * i}, {hostile, i}});
-  const Report report{.title = hostile,
-                      .subtitle = hostile,
-                      .tiles = {{hostile, hostile, hostile}},
-                      .options = {{hostile, hostile}},
+  for (int i = 1; i < 4; ++i) log.scalars("train", i, i, {{"loss", i}, {"top1", 0.3 * i}, {kHostile, i}});
+  const Report report{.title = kHostile,
+                      .subtitle = kHostile,
+                      .tiles = {{kHostile, kHostile, kHostile}},
+                      .options = {{kHostile, kHostile}},
                       .curves = log.curves(),
                       .metrics = &metrics,
                       .thumbnail = [](int64_t i) { return i == 0 ? "\xff\xd8jpeg" : ""; },
-                      .sample_name = [](int64_t) { return hostile; },
-                      .facts = {{hostile, {hostile, "x"}}, {"none", {}}},
-                      .footer = hostile};
+                      .sample_name = [](int64_t) { return kHostile; },
+                      .facts = {{kHostile, {kHostile, "x"}}, {"none", {}}},
+                      .footer = kHostile};
   const std::string html = html_report(report);
   EXPECT_EQ(malformed(html), "");
   EXPECT_THAT(html, Not(HasSubstr("alert('")));
@@ -156,6 +156,10 @@ TEST(Chart, Ticks) {
   EXPECT_THAT(nice_ticks(0, 1, 5),
               ElementsAre(0, 0.2, testing::DoubleEq(0.4), testing::DoubleNear(0.6, 1e-12), 0.8, 1));
   EXPECT_THAT(nice_ticks(-3, 17, 4), ElementsAre(0, 5, 10, 15));
+  EXPECT_THAT(nice_ticks(0, 100, 8, true), ElementsAre(0, 15, 30, 45, 60, 75, 90));
+  EXPECT_THAT(nice_ticks(0, 7000, 8, true), ElementsAre(0, 900, 1800, 2700, 3600, 4500, 5400, 6300));
+  EXPECT_THAT(nice_ticks(0, 200'000, 8, true).at(1), 28'800);
+  EXPECT_THAT(nice_ticks(0, 0.4, 8, true), ElementsAre(0));
   EXPECT_THAT(nice_ticks(2, 2, 4), ElementsAre());
   EXPECT_THAT(nice_ticks(0, INFINITY, 4), ElementsAre());
 }
@@ -180,7 +184,7 @@ TEST(Chart, OddValues) {
                                                                {{0, NAN}, {1, 2}, {2, NAN}, {3, 1}, {4, 2}},
                                                                {{0, -1e300}, {1, 1e300}},
                                                                {{0, 1e-300}, {1, 2e-300}}}) {
-    const std::string html = html_chart({.title = "odd", .series = {{.name = hostile, .points = points}}});
+    const std::string html = html_chart({.title = "odd", .series = {{.name = kHostile, .points = points}}});
     EXPECT_EQ(malformed(html), "");
     EXPECT_THAT(html, Not(HasSubstr("nan")));
     EXPECT_THAT(html, Not(HasSubstr("inf")));
@@ -191,15 +195,15 @@ TEST(Chart, OddValues) {
 
 TEST(Chart, Bands) {
   const std::string html = html_chart(
-      {.series = {{.name = "a", .points = {{0, 0}, {10, 1}}}}, .bands = {{.from = 5, .to = 7.5, .label = hostile}}});
+      {.series = {{.name = "a", .points = {{0, 0}, {10, 1}}}}, .bands = {{.from = 5, .to = 7.5, .label = kHostile}}});
   EXPECT_EQ(malformed(html), "");
   EXPECT_THAT(html, HasSubstr("x=\"500\" y=\"0\" width=\"250\""));
 }
 
 TEST(Table, Cells) {
-  const std::string html = html_table({.columns = {{"name"}, {"value", true, hostile}},
-                                       .rows = {{{.text = hostile, .link = hostile}, {"12 %", 0.12, 1.5}}},
-                                       .caption = hostile,
+  const std::string html = html_table({.columns = {{"name"}, {"value", true, kHostile}},
+                                       .rows = {{{.text = kHostile, .link = kHostile}, {"12 %", 0.12, 1.5}}},
+                                       .caption = kHostile,
                                        .filter = true,
                                        .sorted_by = 1,
                                        .ascending = false});
@@ -210,14 +214,14 @@ TEST(Table, Cells) {
 
 TEST(Matrix, NumbersThenPicture) {
   const std::vector<std::vector<int64_t>> counts = {{3, 1}, {0, 0}};
-  const std::string small = html_matrix({hostile, "b"}, counts);
+  const std::string small = html_matrix({kHostile, "b"}, counts);
   EXPECT_EQ(malformed(small), "");
   EXPECT_THAT(small, HasSubstr("taken for b: 1 of 4 (25.0 %)\">1</td>"));
-  EXPECT_THAT(html_confused_pairs({hostile, "b"}, counts), HasSubstr("25.0 %"));
+  EXPECT_THAT(html_confused_pairs({kHostile, "b"}, counts), HasSubstr("25.0 %"));
   EXPECT_EQ(html_confused_pairs({"a", "b"}, {{3, 0}, {0, 1}}), "");
   std::vector<std::vector<int64_t>> many(30, std::vector<int64_t>(30));
   many[2][3] = 7;
-  const std::string large = html_matrix(std::vector<std::string>(30, hostile), many);
+  const std::string large = html_matrix(std::vector<std::string>(30, kHostile), many);
   EXPECT_EQ(malformed(large), "");
   EXPECT_EQ(data_of(large).at(0)["cells"], nlohmann::json::parse("[[2,3,7]]"));
 }

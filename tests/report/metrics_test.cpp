@@ -13,7 +13,7 @@ namespace {
 using testing::ElementsAre;
 using Json = nlohmann::json;
 
-constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 Tensor logs(std::vector<float> probabilities, int64_t classes) {
   for (float& p : probabilities) p = std::log(p);
@@ -101,7 +101,7 @@ TEST(ClassificationMetrics, AllEqualScoresAreNoSuccess) {
 
 TEST(ClassificationMetrics, NanIsAlwaysWrong) {
   ClassificationMetrics m({"a", "b"});
-  m.add(from_vector<float>({nan, nan, nan, -0.1F, -0.1F, -2.4F}, {3, 2}), classes_of({0, 1, 0}));
+  m.add(from_vector<float>({kNan, kNan, kNan, -0.1F, -0.1F, -2.4F}, {3, 2}), classes_of({0, 1, 0}));
   EXPECT_EQ(m.invalid(), 2);
   EXPECT_TRUE(std::isnan(m.loss()));
   EXPECT_DOUBLE_EQ(m.top(1), 1.0 / 3);
