@@ -133,6 +133,7 @@ void FrameDecoder::set_time() {
   time_.seconds = facts().seconds(time_.pts);
   last_pts_ = time_.pts;
   last_end_ = time_.pts + time_.duration;
+  stats_.end_seconds = facts().seconds(last_end_);
 }
 
 void FrameDecoder::restart_decoder() {
