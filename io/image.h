@@ -60,7 +60,7 @@ struct ImageLimits {
 };
 
 /// Decodes a picture; the content alone says of what format: JPEG (also CMYK and YCCK), PNG, WebP, GIF, BMP, TIFF,
-/// AVIF, JPEG 2000, JPEG XL, PNM. Of an animation the first frame. Grey becomes RGB, 16 bits become 8, transparency is
+/// AVIF, JPEG 2000, PNM. Of an animation the first frame. Grey becomes RGB, 16 bits become 8, transparency is
 /// composited on white, and the orientation that the file states (EXIF tag 274, AVIF's irot and imir) is applied.
 /// `into` keeps its old pixels when this throws. Any number of threads may decode at the same time.
 /// Throws ar::Error: "empty file", "not an image (HTML page)", "truncated JPEG", "81000x81000 pixels, more than ...".

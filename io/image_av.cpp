@@ -69,8 +69,6 @@ AVCodecID codec_of(ImageFormat format) {
       return AV_CODEC_ID_AV1;
     case ImageFormat::Jpeg2000:
       return AV_CODEC_ID_JPEG2000;
-    case ImageFormat::JpegXl:
-      return AV_CODEC_ID_JPEGXL;
     case ImageFormat::Pbm:
       return AV_CODEC_ID_PBM;
     case ImageFormat::Pgm:
@@ -222,9 +220,12 @@ bool is_full_range(const AVFrame& frame, ImageFormat format) {
   return format != ImageFormat::WebP && frame.color_range != AVCOL_RANGE_MPEG;
 }
 
-void convert_yuv(const AVFrame& frame, const AVPixFmtDescriptor& desc, ImageFormat format, MutableImageView out) {
-  YuvPlanes planes{.plane = {frame.data[0], frame.data[1], frame.data[2]},
-                   .stride = {frame.linesize[0], frame.linesize[1], frame.linesize[2]},
+/// `first` is the plane that holds luma; the others follow it in a circle.
+void convert_yuv(const AVFrame& frame, const AVPixFmtDescriptor& desc, ImageFormat format, int first,
+                 MutableImageView out) {
+  const int second = (first + 1) % 3, third = (first + 2) % 3;
+  YuvPlanes planes{.plane = {frame.data[first], frame.data[second], frame.data[third]},
+                   .stride = {frame.linesize[first], frame.linesize[second], frame.linesize[third]},
                    .width = frame.width,
                    .height = frame.height,
                    .shift_x = desc.log2_chroma_w,
@@ -243,6 +244,16 @@ void convert_yuv(const AVFrame& frame, const AVPixFmtDescriptor& desc, ImageForm
       const int a = alpha[i / 3];
       rgb[i] = uint8_t((rgb[i] * a + 255 * (255 - a) + 127) / 255);
     }
+  }
+}
+
+/// Planes of C, M, Y, K that libavcodec took for Y, Cb, Cr and alpha. Inverted, as Adobe stores them and all others do.
+void convert_cmyk(const AVFrame& frame, MutableImageView out) {
+  for (int y = 0; y < out.height; ++y) {
+    const auto plane = [&](int i) { return frame.data[i] + ptrdiff_t{y} * frame.linesize[i]; };
+    uint8_t* rgb = out.row(y);
+    for (int x = 0; x < out.width; ++x)
+      for (int c = 0; c < 3; ++c) rgb[3 * x + c] = uint8_t((plane(c)[x] * plane(3)[x] + 127) / 255);
   }
 }
 
@@ -279,10 +290,17 @@ void decode_with_av(std::span<const uint8_t> padded, const ImageHeader& header, 
   const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(AVPixelFormat(frame->format));
   if (!desc) throw NotSupported("unknown pixel format");
   into.reshape(frame->width, frame->height);
+  const bool rgb = desc->flags & AV_PIX_FMT_FLAG_RGB;
   if (frame->format == AV_PIX_FMT_GRAY8)
     copy_grey(*frame, into.view());
+  else if (header.cmyk && frame->format == AV_PIX_FMT_YUVA444P)
+    convert_cmyk(*frame, into.view());
+  else if ((header.cmyk || header.rgb) && !rgb)
+    throw NotSupported("colours with subsampling");
   else if (is_planar_yuv(*desc))
-    convert_yuv(*frame, *desc, format, into.view());
+    convert_yuv(*frame, *desc, format, 0, into.view());
+  else if (format == ImageFormat::Jpeg && frame->format == AV_PIX_FMT_GBRP && !header.rgb)
+    convert_yuv(*frame, *desc, format, 2, into.view());  // taken for red, green, blue
   else
     convert_other(*frame, *desc, format, into.view());
   if (header.frame) place_on_canvas(in, header, into);

@@ -17,8 +17,8 @@ struct NotSupported : Error {
   using Error::Error;
 };
 
-/// PNG, BMP, and JPEGs of any colour model, by stb_image. Throws ar::Error.
-void decode_with_stb(std::span<const uint8_t> padded, const ImageHeader& header, Image& into);
+/// PNG and BMP, by stb_image. False where it fails: it does not tell apart what is broken and what it does not know.
+bool decode_with_stb(std::span<const uint8_t> padded, const ImageHeader& header, Image& into);
 
 /// All formats, by libavcodec. Throws NotSupported or another ar::Error.
 void decode_with_av(std::span<const uint8_t> padded, const ImageHeader& header, int64_t max_pixels, Image& into);

@@ -14,8 +14,8 @@ namespace {
 // ---- JPEG: ITU T.81, annex B ----------------------------------------------------------------------------------------
 
 void read_jpeg(const Bytes& in, ImageHeader& header) {
-  bool jfif = false, rgb_names = false, scanned = false;
-  int adobe_transform = -1;
+  uint32_t components = 0;
+  bool scanned = false, jfif = false, adobe = false, no_transform = false, names_rgb = false;
   size_t at = 2;
   for (;;) {
     // To the next marker: FF and then neither 0 (a stuffed byte), nor FF (fill), nor a restart.
@@ -35,29 +35,31 @@ void read_jpeg(const Bytes& in, ImageHeader& header) {
     if (frame && header.width == 0) {
       header.height = in.be16(body + 1);
       header.width = in.be16(body + 3);
-      header.components = int(in.u8(body + 5));
-      header.plain = marker <= 0xc2 && in.u8(body) == 8 && (header.components == 1 || header.components == 3);
-      rgb_names = header.components == 3 && in.u8(body + 6) == 'R' && in.u8(body + 9) == 'G' && in.u8(body + 12) == 'B';
+      components = in.u8(body + 5);
+      names_rgb = components == 3 && in.u8(body + 6) == 'R' && in.u8(body + 9) == 'G' && in.u8(body + 12) == 'B';
       AR_CHECK(header.width > 0 && header.height > 0, "its header says ", header.width, "x", header.height, " pixels");
     } else if (marker == 0xda) {
       scanned = true;
     } else if (marker == 0xe0 && in.starts(body, std::string_view("JFIF\0", 5))) {
       jfif = true;
     } else if (marker == 0xee && length >= 14 && in.starts(body, "Adobe")) {
-      header.adobe = true;
-      adobe_transform = int(in.u8(body + 11));
+      adobe = true;
+      no_transform = in.u8(body + 11) == 0;
     } else if (marker == 0xe1 && in.starts(body, std::string_view("Exif\0\0", 6))) {
       header.orientation = exif_orientation(in.part(body, length - 2));
     }
     at += length;
   }
   AR_CHECK(scanned && header.width > 0, "holds no picture");
-  if (rgb_names || (header.components == 3 && adobe_transform == 0 && !jfif)) header.plain = false;
+  // As libjpeg: JFIF has no RGB, Adobe's marker says what it is, and without either the components' names do.
+  header.rgb = components == 3 && !jfif && (adobe ? no_transform : names_rgb);
+  header.cmyk = components == 4 && (no_transform || !adobe);
 }
 
 // ---- PNG: W3C PNG, third edition, section 5 -------------------------------------------------------------------------
 
 void read_png(const Bytes& in, ImageHeader& header) {
+  header.plain = true;
   for (size_t at = 8;;) {
     const size_t length = in.be32(at);
     if (!in.has(at, 12) || !in.has(at + 12, length)) throw TooShort();
@@ -134,8 +136,10 @@ void read_bmp(const Bytes& in, ImageHeader& header) {
   const uint32_t bits = core ? in.le16(24) : in.le16(28), compression = core ? 0 : in.le32(30);
   AR_CHECK(header.width > 0 && header.height > 0, "its header says ", header.width, "x", header.height, " pixels");
   header.plain = compression == 0 || compression == 3;
-  const auto size = size_t((header.width * bits + 31) / 32 * 4 * header.height);
-  if (header.plain && !in.has(pixels, size)) throw TooShort();
+  if (!header.plain) return;
+  AR_CHECK(bits <= 32, "its header says ", bits, " bits a pixel");
+  const size_t row = (size_t(header.width) * bits + 31) / 32 * 4;
+  if (row > in.size() || !in.has(pixels, row * size_t(header.height))) throw TooShort();
 }
 
 /// TIFF 6.0, section 2: the first directory.
@@ -223,6 +227,8 @@ std::string describe(const Bytes& in) {
                 {"\x1f\x8b", 0, "gzip archive"},
                 {"ftyphei", 4, "HEIC picture, which is not supported; convert it to JPEG"},
                 {"ftypmif1", 4, "HEIF picture, which is not supported; convert it to JPEG"},
+                {"JXL ", 4, "JPEG XL picture, which is not supported; convert it to JPEG"},
+                {"\xff\x0a", 0, "JPEG XL picture, which is not supported; convert it to JPEG"},
                 {"ftyp", 4, "video in an MP4 container"},
                 {"\x1a\x45\xdf\xa3", 0, "video in a WebM or Matroska container"},
                 {"8BPS", 0, "Photoshop document"},
@@ -258,9 +264,7 @@ ImageFormat recognise(const Bytes& in) {
                 {{"II*\0", 4}, ImageFormat::Tiff},
                 {{"MM\0*", 4}, ImageFormat::Tiff},
                 {{"\0\0\0\x0cjP  \r\n\x87\n", 12}, ImageFormat::Jpeg2000},
-                {"\xff\x4f\xff\x51", ImageFormat::Jpeg2000},
-                {"\xff\x0a", ImageFormat::JpegXl},
-                {{"\0\0\0\x0cJXL \r\n\x87\n", 12}, ImageFormat::JpegXl}};
+                {"\xff\x4f\xff\x51", ImageFormat::Jpeg2000}};
   for (const auto& known : kMagic)
     if (in.starts(0, known.magic)) return known.format;
   if (in.starts(0, "RIFF") && in.starts(8, "WEBP")) return ImageFormat::WebP;
@@ -299,8 +303,6 @@ const char* name_of(ImageFormat format) {
       return "AVIF";
     case ImageFormat::Jpeg2000:
       return "JPEG 2000";
-    case ImageFormat::JpegXl:
-      return "JPEG XL";
     case ImageFormat::Pbm:
       return "PBM";
     case ImageFormat::Pgm:
@@ -342,8 +344,6 @@ ImageHeader read_image_header(std::span<const uint8_t> bytes, int64_t max_pixels
       case ImageFormat::Jpeg2000:
         read_jpeg2000(in, header);
         break;
-      case ImageFormat::JpegXl:
-        break;
       case ImageFormat::Pbm:
       case ImageFormat::Pgm:
       case ImageFormat::Ppm:
@@ -356,8 +356,8 @@ ImageHeader read_image_header(std::span<const uint8_t> bytes, int64_t max_pixels
     fail("broken ", name_of(header.format), ": ", error.what());
   }
   // Size first: a forged header is worth knowing about even if there is nothing behind it.
-  AR_CHECK(header.width <= max_pixels && header.height <= max_pixels && header.width * header.height <= max_pixels,
-           header.width, "x", header.height, " pixels, more than the limit of ", max_pixels);
+  AR_CHECK(header.width <= 0 || header.height <= max_pixels / header.width, header.width, "x", header.height,
+           " pixels, more than the limit of ", max_pixels);
   AR_CHECK(!trouble, trouble, name_of(header.format));
   return header;
 }

@@ -1,4 +1,4 @@
-// What the first look at a picture's bytes tells, before anything is decoded. Internal to io/image*.cpp.
+// What the first look at a picture's bytes tells, before anything is decoded.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -6,16 +6,16 @@
 
 namespace ar::io {
 
-enum class ImageFormat { Jpeg, Png, WebP, Gif, Bmp, Tiff, Avif, Jpeg2000, JpegXl, Pbm, Pgm, Ppm };
+enum class ImageFormat { Jpeg, Png, WebP, Gif, Bmp, Tiff, Avif, Jpeg2000, Pbm, Pgm, Ppm };
 
 struct ImageHeader {
   ImageFormat format;
   int64_t width = 0, height = 0;  // 0: known only to the decoder
   int orientation = 1;            // as EXIF
-  int components = 0;             // of a JPEG
-  bool adobe = false;             // JPEG: has Adobe's marker, and thus inverted CMYK
-  bool plain = true;              // JPEG: baseline or progressive, 8 bits, grey or YCbCr
+  bool cmyk = false;              // JPEG: four components, and they are not YCCK
+  bool rgb = false;               // JPEG: three components, and they are not YCbCr
   bool transparent = false;       // PNG: has an alpha channel or a transparent colour
+  bool plain = false;             // PNG; BMP without run lengths
   size_t frame = 0;               // animated WebP: where the first frame (chunk ANMF) starts; 0 if not animated
 };
 

@@ -29,8 +29,6 @@ const char* ending_of(io::ImageFormat format) {
       return "avif";
     case io::ImageFormat::Jpeg2000:
       return "jp2";
-    case io::ImageFormat::JpegXl:
-      return "jxl";
     case io::ImageFormat::Pbm:
       return "pbm";
     case io::ImageFormat::Pgm:
