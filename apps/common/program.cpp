@@ -8,6 +8,7 @@ namespace ar::apps {
 void add_common_options(CLI::App& app) {
   app.option_defaults()->always_capture_default();
   app.set_version_flag("--version", AR_VERSION);
+  app.allow_config_extras(CLI::config_extras_mode::error);
   app.set_config("--config", "", "read options from this file, one a line: batch-size = 32");
 }
 

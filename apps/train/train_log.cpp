@@ -34,7 +34,8 @@ std::string words_of(const Scores& scores) {
 
 }  // namespace
 
-TrainLog::TrainLog(RunLog& log, Sizes sizes) : log_(log), sizes_(std::move(sizes)) {}
+TrainLog::TrainLog(RunLog& log, Sizes sizes, std::function<void(const EpochReport&)> on_epoch)
+    : log_(log), sizes_(std::move(sizes)), on_epoch_(std::move(on_epoch)) {}
 
 void TrainLog::epoch_begins(int64_t epoch, int64_t done) {
   epoch_ = epoch + 1;
@@ -79,6 +80,7 @@ void TrainLog::epoch_ends(const EpochReport& r) {
   training.emplace_back("data_wait", waiting_);
   log_.scalars("train", r.step, double(r.epoch), training);
   if (r.validation) log_.scalars("validation", r.step, double(r.epoch), values_of(*r.validation));
+  if (on_epoch_) on_epoch_(r);
   log_.flush();
 }
 

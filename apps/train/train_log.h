@@ -1,5 +1,6 @@
 // What one sees of a training: the progress line, a line for each epoch, and the log folder.
 #pragma once
+#include <functional>
 #include <optional>
 
 #include "apps/report/progress.h"
@@ -14,8 +15,8 @@ class TrainLog : public TrainObserver {
     int64_t epochs = 0, training = 0, validation = 0;  // samples
     std::string unit = "images";
   };
-  /// Both must outlive it.
-  TrainLog(RunLog& log, Sizes sizes);
+  /// The log must outlive it. `on_epoch` is called when an epoch is logged: for reports.
+  TrainLog(RunLog& log, Sizes sizes, std::function<void(const EpochReport&)> on_epoch = nullptr);
 
   void epoch_begins(int64_t epoch, int64_t done) override;
   void step_ends(const StepReport& report) override;
@@ -26,6 +27,7 @@ class TrainLog : public TrainObserver {
  private:
   RunLog& log_;
   Sizes sizes_;
+  std::function<void(const EpochReport&)> on_epoch_;
   std::optional<Progress> progress_;
   int64_t epoch_ = 0;
   double rate_ = 0, waiting_ = 0;  // samples per second and share of the time, of the training part of this epoch

@@ -33,10 +33,9 @@ struct Forward {
 struct TrainerOptions {
   int64_t epochs = 10;
   int64_t grad_accum_steps = 1;
-  double clip_norm = 0;  // 0: no clipping
-  std::filesystem::path checkpoint =
-      {};                          // the best state; the last one goes to last_checkpoint(); empty: none is saved
-  double checkpoint_minutes = 10;  // the last state is saved this often within an epoch; 0: only at its end
+  double clip_norm = 0;                   // 0: no clipping
+  std::filesystem::path checkpoint = {};  // for the best state; the last one's name follows from it; empty: none
+  double checkpoint_minutes = 10;         // the last state is saved this often within an epoch; 0: only at its end
 };
 
 /// "model.last.pt" for "model.pt".

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "nn/module.h"
+#include "tensor/ops_frames.h"
 
 namespace ar::nn {
 
@@ -15,6 +16,8 @@ class Backbone : public Module {
   virtual int64_t channels() const = 0;
   /// The side of the images it was designed for.
   virtual int64_t image_size() const { return 224; }
+  /// How the images were normalised that its published weights were trained on.
+  virtual PixelStats pixel_stats() const { return {}; }
   /// Feature maps averaged over all places: (N, channels()).
   Variable pooled(const Variable& images) const;
 

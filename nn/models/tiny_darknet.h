@@ -17,6 +17,7 @@ class TinyDarknet : public Backbone {
   /// (N,128,H/16,W/16)
   Variable features(const Variable& images) const override;
   int64_t channels() const override { return 128; }
+  PixelStats pixel_stats() const override { return {.mean = {0, 0, 0}, .std = {1, 1, 1}}; }
   /// Logits (N, classes).
   Variable forward(const Variable& images) const override;
 

@@ -1,0 +1,236 @@
+// Trains an image classifier on a folder with one sub-folder for each class.
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "apps/common/program.h"
+#include "apps/model/image_model.h"
+#include "apps/model/pretrained.h"
+#include "apps/report/confusion_picture.h"
+#include "apps/report/progress.h"
+#include "apps/train/image_data.h"
+#include "apps/train/image_report.h"
+#include "apps/train/optimizer.h"
+#include "apps/train/run_files.h"
+#include "apps/train/stop_signal.h"
+#include "apps/train/train_log.h"
+#include "autograd/autograd.h"
+#include "io/checkpoint_file.h"
+#include "tensor/random.h"
+
+namespace {
+
+using namespace ar;
+using namespace ar::apps;
+
+struct Options {
+  std::filesystem::path data_dir;
+  int64_t image_size = 224;
+  double dropout = 0.5;
+  std::string augment = "original", balance = "none";
+  TrainOptions train;
+  MachineOptions machine;
+};
+
+void add_options(CLI::App& app, Options& o) {
+  app.add_option("--data-dir", o.data_dir, "folder with one sub-folder of images for each class")->required();
+  add_train_options(app, o.train);
+  CLI::App* const images = app.add_option_group("Images");
+  images->add_option("--image-size", o.image_size, "side of the square that the network sees")
+      ->check(CLI::Range(32, 4096));
+  images
+      ->add_option(
+          "--augment", o.augment,
+          "original (squash to the square, mirror, erase a rectangle), imagenet (random crop, mirror, colour) or "
+          "none (squash)")
+      ->check(CLI::IsMember({"original", "imagenet", "none"}));
+  images
+      ->add_option("--balance", o.balance,
+                   "against classes of unequal size: none, sampler (draw all classes equally often) or weights (weigh "
+                   "the loss)")
+      ->check(CLI::IsMember({"none", "sampler", "weights"}));
+  images->add_option("--dropout", o.dropout, "share of features left out before the classifier")
+      ->check(CLI::Range(0.0, 0.99));
+  add_machine_options(app, o.machine);
+}
+
+/// The network's weights: a checkpoint's, published ones, or random ones.
+nn::ImageClassifier make_classifier(const Options& o, const std::vector<std::string>& classes,
+                                    const io::Value* checkpoint) {
+  nn::ImageClassifier classifier({.feature_extractor = o.train.feature_extractor,
+                                  .classes = int64_t(classes.size()),
+                                  .dropout = o.dropout,
+                                  .freeze = o.train.freeze_fe});
+  if (checkpoint) {
+    load_weights(classifier, *checkpoint);
+    return classifier;
+  }
+  std::optional<Progress> progress;  // of a download
+  const Pretrained loaded =
+      load_pretrained(classifier, {.source = o.train.pretrained,
+                                   .progress =
+                                       [&](int64_t done, int64_t total) {
+                                         if (!progress)
+                                           progress.emplace(ProgressOptions{.label = "downloading", .unit = "bytes"});
+                                         progress->set_total(std::max<int64_t>(total, 0));
+                                         progress->update(done);
+                                       },
+                                   .stop = &StopSignal::flag()});
+  progress.reset();
+  if (!loaded.file.empty()) log_line("weights of " + loaded.file);
+  for (const std::string& note : loaded.notes) log_line("note: " + note);
+  return classifier;
+}
+
+/// N / (C * n_c): the mean weight over all samples is 1.
+Tensor balancing_loss_weights(const std::vector<int64_t>& labels, int64_t classes) {
+  std::vector<float> weights(size_t(classes), 0.f);
+  for (int64_t label : labels) ++weights[size_t(label)];
+  for (float& w : weights) w = w > 0 ? float(labels.size()) / (float(classes) * w) : 0.f;
+  return from_vector(weights, {classes});
+}
+
+double sum_of_weights(const Tensor& weights, const Tensor& targets) {
+  if (!weights.defined()) return double(targets.numel());
+  const std::vector<float> of_class = weights.to_vector<float>();
+  double sum = 0;
+  for (int64_t target : targets.to_vector<int64_t>()) sum += of_class[size_t(target)];
+  return sum;
+}
+
+/// A resumed run keeps the model it began with.
+void check_same_model(const io::Value& checkpoint, const ImageModelInfo& info) {
+  const ImageModelInfo saved = image_model_info(checkpoint);
+  AR_CHECK(saved.feature_extractor == info.feature_extractor, checkpoint.origin(), ": its feature extractor is ",
+           saved.feature_extractor, ", not ", info.feature_extractor, "; give --feature-extractor ",
+           saved.feature_extractor);
+  AR_CHECK(saved.image_size == info.image_size, checkpoint.origin(), ": trained on images of ", saved.image_size,
+           " pixels, not ", info.image_size, "; give --image-size ", saved.image_size);
+}
+
+/// The report after an epoch, and the pictures for TensorBoard.
+void write_report(const Options& o, const nlohmann::json& options, const ImageData& data, RunLog& log,
+                  const EpochReport& epoch) {
+  if (!log.enabled()) return;
+  Report report{.title = "Training of " + o.train.feature_extractor,
+                .subtitle = o.data_dir.string(),
+                .tiles = {{std::to_string(epoch.epoch) + " of " + std::to_string(o.train.epochs), "epochs"}},
+                .curves = log.curves(),
+                .metrics = epoch.validation,
+                .facts = facts_about(data)};
+  for (const auto& [name, value] : options.items())
+    report.options.emplace_back(name, value.is_string() ? value.get<std::string>() : value.dump());
+  if (data.validation) show_images_of(*data.validation, report);
+  write_html_report(log.folder() / "report.html", report);
+  if (epoch.validation) log.image("confusion", epoch.step, confusion_picture(*epoch.validation));
+}
+
+int run(const CLI::App& app, const Options& o) {
+  const TrainOptions& t = o.train;
+  apply_machine_options(o.machine);
+  const StopSignal stop_signal;
+  const std::optional<io::Value> checkpoint = resumed_checkpoint(t);
+  prepare_output(t, checkpoint.has_value());
+
+  const io::ImageTransform transform{.augment = io::augment_named(o.augment)};
+  ImageModelInfo info{.feature_extractor = t.feature_extractor,
+                      .image_size = o.image_size,
+                      .fit = transform.evaluation().fit,
+                      .dropout = o.dropout};
+  ImageDataOptions sources{.data_dir = o.data_dir,
+                           .validation_dir = t.validation_dir,
+                           .validation_split = t.validation_split,
+                           .seed = t.seed,
+                           .image_size = o.image_size,
+                           .augment = transform.augment,
+                           .at_least = t.batch_size,
+                           .bad_files = log_path(t, "bad-files.tsv"),
+                           .stop = &StopSignal::flag()};
+  if (checkpoint) {
+    check_same_model(*checkpoint, info);
+    sources.classes = image_model_info(*checkpoint).classes;
+    sources.saved_split = split_from_value(checkpoint->at("split"));
+  }
+  const ImageData data = prepare_image_data(sources);
+  info.classes = data.classes;
+
+  manual_seed(t.seed);
+  nn::ImageClassifier classifier = make_classifier(o, info.classes, checkpoint ? &*checkpoint : nullptr);
+  info.pixels = classifier.feature_extractor().pixel_stats();
+  log_line(t.feature_extractor + ": " + std::to_string(classifier.num_parameters(true)) + " trained parameters of " +
+           std::to_string(classifier.num_parameters()));
+
+  const std::vector<int64_t> labels = data.training->labels();
+  const int64_t samples = data.training->size();
+  const auto on_bad = [](const io::BadSample& bad) {
+    log_line("note: " + bad.name + ": " + bad.reason + "; replaced");
+  };
+  io::Loader training(data.training,
+                      o.balance == "sampler" ? io::weighted(io::balancing_weights(labels), samples, t.seed)
+                                             : io::shuffled(samples, t.seed),
+                      {.batch_size = t.batch_size, .workers = t.data_loader_workers, .seed = t.seed, .on_bad = on_bad});
+  std::optional<io::Loader> validation;
+  if (data.validation)
+    validation.emplace(
+        data.validation, io::sequential(data.validation->size()),
+        io::LoaderOptions{.batch_size = t.batch_size, .workers = t.data_loader_workers, .on_bad = on_bad});
+
+  const auto optimizer = make_optimizer(t, split_parameters(classifier, classifier.feature_extractor()));
+  const int64_t batches = (samples + t.batch_size - 1) / t.batch_size;
+  const auto scheduler = make_scheduler(t, *optimizer, (batches + t.grad_accum_steps - 1) / t.grad_accum_steps);
+  const Tensor weights =
+      o.balance == "weights" ? balancing_loss_weights(labels, int64_t(info.classes.size())) : Tensor();
+  const LossOptions loss_options{.weight = weights, .label_smoothing = t.label_smoothing};
+
+  const nlohmann::json options = options_as_json(app);
+  Trainer trainer({.model = classifier,
+                   .forward =
+                       [&](const io::Batch& batch) {
+                         const Variable scores = classifier(ops::normalize_frames(batch.inputs, info.pixels));
+                         // Of log-probabilities cross_entropy's log_softmax is the identity.
+                         return Forward{.loss = cross_entropy(scores, batch.targets, loss_options),
+                                        .log_probs = scores.value(),
+                                        .weight = sum_of_weights(weights, batch.targets)};
+                       },
+                   .optimizer = *optimizer,
+                   .scheduler = *scheduler,
+                   .classes = info.classes,
+                   .training = training,
+                   .validation = validation ? &*validation : nullptr,
+                   .describe =
+                       [&] {
+                         io::Value state = image_checkpoint(info, classifier);
+                         state["split"] = split_value(data.split);
+                         state["options"] = options.dump();
+                         return state;
+                       }},
+                  trainer_options(t));
+  if (checkpoint) trainer.load_state(*checkpoint);
+
+  RunLog log({.folder = t.logdir, .resume_step = checkpoint ? trainer.step() : -1});
+  log.options(options, {{"validation", "top1"}, {"validation", "loss"}, {"train", "loss"}});
+  TrainLog observer(log,
+                    {.epochs = t.epochs,
+                     .training = samples,
+                     .validation = data.validation ? data.validation->size() : 0,
+                     .unit = "images"},
+                    [&](const EpochReport& epoch) { write_report(o, options, data, log, epoch); });
+  if (log.enabled() && !checkpoint) {
+    training.start(0);
+    if (const auto batch = training.next()) log.image("samples", 0, sample_picture(*batch));
+  }
+  const bool finished = trainer.run(observer, StopSignal::flag());
+  log.finish(finished);
+  return finished ? 0 : 128 + StopSignal::received();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "Trains an image classifier on a folder with one sub-folder of images for each class, and leaves a checkpoint "
+      "that ar-classify, ar-generate-action-clip and PyTorch open.");
+  add_common_options(app);
+  Options options;
+  add_options(app, options);
+  return run_program(app, argc, argv, [&] { return run(app, options); });
+}
