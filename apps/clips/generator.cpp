@@ -10,8 +10,10 @@
 #include <optional>
 #include <thread>
 
+#include "apps/clips/gallery.h"
 #include "apps/report/progress.h"
 #include "apps/report/text.h"
+#include "io/atomic_file.h"
 
 namespace ar::apps {
 namespace fs = std::filesystem;
@@ -58,7 +60,13 @@ class Run {
     for (std::thread& w : workers) w.join();
     result_.stopped = stopped();
     progress_->finish();
-    if (journal_) write_clip_table(options_.out_dir + "/clips.csv", journal_->videos(), options_.split);
+    if (journal_) {
+      const std::vector<VideoRecord> all = journal_->videos();
+      write_clip_table(options_.out_dir + "/clips.csv", all, options_.split);
+      if (options_.report)
+        io::write_file_atomically(options_.out_dir + "/index.html",
+                                  clip_gallery(options_.out_dir, all, classifier_.classes));
+    }
     if (fatal_) std::rethrow_exception(fatal_);
     return result_;
   }

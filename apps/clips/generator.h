@@ -34,6 +34,7 @@ struct GenerateOptions {
   int64_t batch_size = 64;
   int jobs = 1;
   bool dry_run = false;                                // says what would be cut, writes nothing
+  bool report = true;                                  // writes index.html
   bool quiet = false;                                  // no progress display
   std::string split = {};                              // for clips.csv
   nlohmann::json settings = nlohmann::json::object();  // what a run must share with the one it continues
@@ -61,8 +62,8 @@ std::vector<int64_t> wanted_classes(const std::string& action, const std::string
 VideoScores score_video(const std::string& path, const FrameClassifier& classifier, const GenerateOptions& options,
                         const std::function<bool(double)>& progress);
 
-/// Leaves in out_dir: LABEL/*.mp4, scores/*.jsonl, journal.jsonl, clips.csv. A video that cannot be read is reported on
-/// standard error and in the journal, and the others go on. Throws Error when the folder cannot be used.
+/// Leaves in out_dir: LABEL/*.mp4, scores/*.jsonl, journal.jsonl, clips.csv, index.html. A video that cannot be read is
+/// reported on standard error and in the journal, and the others go on. Throws Error when the folder cannot be used.
 GenerateResult generate_clips(const std::vector<std::string>& videos, const FrameClassifier& classifier,
                               const GenerateOptions& options);
 

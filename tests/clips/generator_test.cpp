@@ -80,6 +80,9 @@ TEST(GenerateClips, CutsAroundTheResponse) {
   EXPECT_EQ(io::index_video(clip).frames(), 100);
   EXPECT_THAT(text_of(dir / "out/clips.csv"), testing::HasSubstr("jump,a video,12.000,16.000,,0."));
   EXPECT_TRUE(fs::exists(dir / "out/scores/a_video.jsonl"));
+  const std::string page = text_of(dir / "out/index.html");
+  EXPECT_THAT(page, testing::HasSubstr("src=\"jump/a_video_00012000_00016000_jump.mp4\" poster=\"data:image/jpeg;"));
+  EXPECT_THAT(page, testing::HasSubstr("<svg"));
 }
 
 TEST(GenerateClips, AnyTakesTheBestOfAllClasses) {
