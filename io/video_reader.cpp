@@ -32,8 +32,7 @@ Tensor clip_batch(int64_t batch, int64_t frames, int64_t height, int64_t width) 
 
 struct VideoReader::State {
   State(const VideoOptions& options, std::unique_ptr<Input> input)
-      : decoder(std::move(input), options.threads),
-        scaler(decoder.path(), decoder.facts().orientation, options.fit == FrameFit::cover) {}
+      : decoder(std::move(input), options.threads), scaler(decoder.path(), decoder.facts().orientation, options) {}
 
   FrameDecoder decoder;
   FrameScaler scaler;

@@ -22,6 +22,7 @@ enum class FrameFit {
 struct VideoOptions {
   int threads = 1;  // of the decoder (by frames, where the codec can); 0: one per core
   FrameFit fit = FrameFit::stretch;
+  double zoom = 1;  // with cover, >= 1: only the middle 1 / zoom of that part, each way
 };
 
 /// When a frame is shown.

@@ -258,7 +258,7 @@ std::vector<int64_t> wanted_classes(const std::string& action, const std::string
 VideoScores score_video(const std::string& path, const FrameClassifier& classifier, const GenerateOptions& options,
                         const std::function<bool(double)>& progress) {
   const int threads = std::max(1, int(std::thread::hardware_concurrency()) / (2 * std::max(1, options.jobs)));
-  io::FrameBatcher batcher(path, {.video = {.threads = threads, .fit = classifier.fit},
+  io::FrameBatcher batcher(path, {.video = {.threads = threads, .fit = classifier.fit, .zoom = classifier.zoom},
                                   .batch_size = options.batch_size,
                                   .height = classifier.image_size,
                                   .width = classifier.image_size,

@@ -21,6 +21,7 @@ struct FrameClassifier {
   std::vector<std::string> classes;
   int64_t image_size = 224;                                 // side of the square it looks at
   io::FrameFit fit = io::FrameFit::stretch;                 // how a frame becomes that square
+  double zoom = 1;                                          // see VideoOptions
   std::function<Tensor(const Tensor&)> probabilities = {};  // u8 (N,3,S,S) -> f32 (N, classes)
 };
 

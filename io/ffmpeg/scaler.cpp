@@ -7,8 +7,6 @@ extern "C" {
 #include <cmath>
 #include <cstring>
 
-#include "io/video_reader.h"
-
 namespace ar::io::ffmpeg {
 namespace {
 
@@ -56,8 +54,8 @@ AVPixelFormat without_j(AVPixelFormat format, bool& full_range) {
 }
 
 /// The middle of width x height with the aspect ratio of w x h: how many pixels to cut at each side.
-void cut_to_aspect(int width, int height, int w, int h, int& cut_x, int& cut_y) {
-  const double scale = std::min(double(width) / w, double(height) / h);
+void cut_to_aspect(int width, int height, int w, int h, double zoom, int& cut_x, int& cut_y) {
+  const double scale = std::min(double(width) / w, double(height) / h) / zoom;
   cut_x = std::clamp(int((width - std::lround(w * scale)) / 2), 0, (width - 1) / 2);
   cut_y = std::clamp(int((height - std::lround(h * scale)) / 2), 0, (height - 1) / 2);
 }
@@ -102,7 +100,7 @@ void FrameScaler::write(const AVFrame& decoded, const Tensor& slot) {
   const int w = int(orientation_.transpose ? height : width), h = int(orientation_.transpose ? width : height);
   if (cover_) {
     int cut_x = 0, cut_y = 0;
-    cut_to_aspect(decoded.width, decoded.height, w, h, cut_x, cut_y);
+    cut_to_aspect(decoded.width, decoded.height, w, h, zoom_, cut_x, cut_y);
     if (cut_x || cut_y) {
       cropped = new_frame();
       AR_CHECK(av_frame_ref(cropped.get(), &decoded) >= 0, path_, ": out of memory");

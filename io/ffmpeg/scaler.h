@@ -4,16 +4,18 @@
 #include <vector>
 
 #include "io/ffmpeg/handles.h"
-#include "io/video_facts.h"
+#include "io/video_reader.h"
 #include "tensor/tensor.h"
 
 namespace ar::io::ffmpeg {
 
 class FrameScaler {
  public:
-  /// `cover`: the middle of the picture that has the slot's aspect ratio; else all of it, stretched.
-  FrameScaler(std::string path, Orientation orientation, bool cover)
-      : path_(std::move(path)), orientation_(orientation), cover_(cover) {}
+  FrameScaler(std::string path, Orientation orientation, const VideoOptions& options)
+      : path_(std::move(path)),
+        orientation_(orientation),
+        cover_(options.fit == FrameFit::cover),
+        zoom_(options.zoom >= 1 ? options.zoom : 1) {}
   /// Writes the picture into slot: u8, logical (3,H,W), memory H x W x 3 with any row stride. Throws Error.
   void write(const AVFrame& frame, const Tensor& slot);
 
@@ -27,6 +29,7 @@ class FrameScaler {
   std::string path_;
   Orientation orientation_;
   bool cover_;
+  double zoom_;
   Scaler scaler_;
   int colours_[3] = {-1, -1, -1};  // what scaler_ was told of colours: source format, matrix, range
   std::vector<uint8_t> scratch_;
