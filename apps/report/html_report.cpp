@@ -1,6 +1,7 @@
 #include "apps/report/html_report.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "apps/report/html_chart.h"
@@ -28,10 +29,16 @@ ChartSeries series(const Curves& curves, const std::string& split, const std::st
   return out;
 }
 
-/// "learning_rate" as "learning rate".
-std::string spaced(std::string name) {
-  std::replace(name.begin(), name.end(), '_', ' ');
-  return name;
+/// A chart for a name that is logged, without its curves.
+LineChart chart_of(const std::string& name) {
+  static const std::map<std::string, std::string> titles = {{"lr", "Learning rate"},
+                                                            {"lr_head", "Learning rate of the head"},
+                                                            {"rate", "Samples per second"},
+                                                            {"data_wait", "Waiting for data"}};
+  const auto known = titles.find(name);
+  std::string title = known != titles.end() ? known->second : name;
+  std::replace(title.begin(), title.end(), '_', ' ');
+  return {.title = title, .x_label = "epoch", .percent = name == "data_wait", .height = 160};
 }
 
 std::vector<Tile> tiles_of(const ClassificationMetrics& metrics) {
@@ -114,7 +121,7 @@ std::string html_curves(const Curves& curves) {
   }
   for (const char* shown : {"loss", "top1", "top3", "top5"}) names.erase(shown);
   for (const std::string& name : names) {
-    LineChart chart{.title = spaced(name), .x_label = "epoch", .height = 160};
+    LineChart chart = chart_of(name);
     chart.series = {series(curves, "steps", name, "each step", 3), series(curves, "train", name, "train", 0),
                     series(curves, "validation", name, "validation", 1)};
     out += html_chart(chart);
