@@ -65,14 +65,13 @@ void load_whole_model_state(nn::ImageClassifier& classifier, const nn::StateDict
 
 nn::StateDict model_state(const io::Value& file) {
   io::Field field = file.field();
-  if (!holds_tensors(field)) {
-    std::optional<io::Field> below;
-    if (file.kind() == io::Value::Kind::dict)
-      for (const char* key : {"model", "state_dict", "model_state_dict"})
-        if (!below) below = field.find(io::Key(key));
-    if (!below || !holds_tensors(*below)) field.error("holds no weights of a network (wanted the state_dict() of one)");
-    field = *below;
-  }
+  if (file.kind() == io::Value::Kind::dict)
+    for (const char* key : {"model", "state_dict", "model_state_dict"})
+      if (const auto below = field.find(io::Key(key)); below && holds_tensors(*below)) {
+        field = *below;
+        break;
+      }
+  if (!holds_tensors(field)) field.error("holds no weights of a network (wanted the state_dict() of one)");
   nn::StateDict state = field.tensors();
   cut_prefix(state, "module.");
   cut_prefix(state, "_orig_mod.");

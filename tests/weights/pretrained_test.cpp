@@ -148,6 +148,7 @@ TEST(Names, WrappersAndPrefixesAreSeenThrough) {
     if (*wrapper) {
       file = io::Value();
       file["epoch"] = 1;
+      file["rng"] = zeros({3});
       file[wrapper] = inner;
     }
     const nn::StateDict state = model_state(file);
