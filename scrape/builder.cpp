@@ -332,7 +332,8 @@ class Builder {
     }
     if (!image.cause.empty() && record.source == "full" && !record.thumb.empty()) {
       record.source = "thumb";
-      record.error = "full size: " + image.cause;
+      record.cause = image.cause;
+      record.error = "full size: " + image.cause + ", " + image.error;
       download.url = record.thumb;
       guarded([&] { again_.push_back(std::move(download)); });
       return;
@@ -340,10 +341,12 @@ class Builder {
     record.attempts = fetched.attempts;
     record.seconds = fetched.seconds;
     record.bytes = static_cast<int64_t>(fetched.body.size());
-    const std::string before = std::move(record.error);
+    if (!record.cause.empty()) {  // this was the thumbnail; what was wrong with the full size is what counts
+      if (!image.cause.empty()) image.cause = record.cause;
+      image.error = record.error + (image.error.empty() ? "" : "; thumbnail: " + image.error);
+    }
     guarded([&] {
       if (finished_) return;
-      if (!before.empty()) image.error = before + (image.error.empty() ? "" : "; thumbnail: " + image.error);
       const std::string thumb = record.thumb;
       ledger_.arrived(download.c, std::move(record), image);
       if (thumb.starts_with(kSpool)) unlink(spool_path(thumb.substr(std::string(kSpool).size())).c_str());

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 namespace ar::scrape {
 
@@ -89,9 +90,9 @@ std::size_t Ledger::find_class(const std::string& name) {
 }
 
 uint16_t Ledger::cause_number(const std::string& cause) {
-  const auto at = std::find(causes_.begin(), causes_.end(), cause);
-  if (at == causes_.end()) causes_.push_back(cause);
-  return static_cast<uint16_t>(at - causes_.begin());
+  const auto number = static_cast<size_t>(std::find(causes_.begin(), causes_.end(), cause) - causes_.begin());
+  if (number == causes_.size()) causes_.push_back(cause);
+  return static_cast<uint16_t>(number);
 }
 
 void Ledger::replay(Record&& record, int64_t offset) {
@@ -307,6 +308,8 @@ Ledger::Counts Ledger::counts(std::size_t c) const {
 
 void Ledger::finish() {
   std::error_code ignored;
+  for (size_t c = 0; c < active_; ++c)
+    rmdir(path(classes_[c].name).c_str());  // only if empty: no class without pictures
   fs::remove_all(path(".ar/staged"), ignored);
   fs::remove(path(".ar/thumbs"), ignored);  // stays when something is in it
   fs::remove(path(".ar"), ignored);

@@ -3,11 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "scrape/process.h"
 
@@ -46,14 +48,27 @@ std::string message_of(Body&& body) {
   return "";
 }
 
+/// Processes whose environment or command names `mark`, zombies and ourselves left out.
+inline int processes_with(const std::string& mark) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    const std::string pid = entry.path().filename();
+    if (pid.find_first_not_of("0123456789") != std::string::npos || pid == std::to_string(getpid())) continue;
+    const std::string all = read_all("/proc/" + pid + "/cmdline") + read_all("/proc/" + pid + "/environ");
+    count += all.find(mark) != std::string::npos ? 1 : 0;
+  }
+  return count;
+}
+
 }  // namespace ar::scrape::test
 
-#define EXPECT_ERROR(expression, ...)                                                        \
-  do {                                                                                       \
-    const std::string message = ar::scrape::test::message_of([&] { (void)(expression); });   \
-    EXPECT_FALSE(message.empty()) << "nothing was thrown";                                   \
-    for (const char* part : {__VA_ARGS__}) EXPECT_THAT(message, ::testing::HasSubstr(part)); \
-    EXPECT_THAT(message, ::testing::Not(::testing::HasSubstr("\n")));                        \
+#define EXPECT_ERROR(expression, ...)                                                      \
+  do {                                                                                     \
+    const std::string message = ar::scrape::test::message_of([&] { (void)(expression); }); \
+    EXPECT_FALSE(message.empty()) << "nothing was thrown";                                 \
+    for (const std::string& part : std::vector<std::string>{__VA_ARGS__})                  \
+      EXPECT_THAT(message, ::testing::HasSubstr(part));                                    \
+    EXPECT_THAT(message, ::testing::Not(::testing::HasSubstr("\n")));                      \
   } while (0)
 
 #define AR_SKIP_WITHOUT_BROWSER()                                                                       \

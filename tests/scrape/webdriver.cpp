@@ -1,14 +1,12 @@
 // The WebDriver client against real headless Chromium; and that nothing of it survives.
 #include "scrape/webdriver.h"
 
-#include <dirent.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
-#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -19,18 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using test::Folder;
-
-/// Processes whose environment or command names `mark`, zombies left out.
-int processes_with(const std::string& mark) {
-  int count = 0;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
-    const std::string pid = entry.path().filename();
-    if (pid.find_first_not_of("0123456789") != std::string::npos || pid == std::to_string(getpid())) continue;
-    const std::string all = test::read_all("/proc/" + pid + "/cmdline") + test::read_all("/proc/" + pid + "/environ");
-    count += all.find(mark) != std::string::npos ? 1 : 0;
-  }
-  return count;
-}
+using test::processes_with;
 
 bool gone_soon(const std::string& mark) {
   for (int i = 0; i < 200; ++i) {
