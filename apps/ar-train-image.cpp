@@ -218,6 +218,7 @@ int run(const CLI::App& app, const Options& o) {
     training.start(0);
     if (const auto batch = training.next()) log.image("samples", 0, sample_picture(*batch));
   }
+  if (t.epochs == 0) trainer.save_last();
   const bool finished = trainer.run(observer, StopSignal::flag());
   log.finish(finished);
   return finished ? 0 : 128 + StopSignal::received();

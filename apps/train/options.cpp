@@ -28,7 +28,8 @@ void add_train_options(CLI::App& app, TrainOptions& o) {
   model->add_flag("--freeze-fe,!--no-freeze-fe", o.freeze_fe, "train the head only");
 
   auto* const optimisation = app.add_option_group("Optimisation");
-  optimisation->add_option("--epochs", o.epochs, "passes over the data")->check(CLI::PositiveNumber);
+  optimisation->add_option("--epochs", o.epochs, "passes over the data; 0: save the initial state, that is all")
+      ->check(CLI::NonNegativeNumber);
   optimisation->add_option("--optimizer", o.optimizer, "SGD, Adam or AdamW")
       ->check(CLI::IsMember({"SGD", "Adam", "AdamW"}));
   optimisation

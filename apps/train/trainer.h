@@ -90,6 +90,10 @@ class Trainer {
   /// Throws Error when the loss is no number, naming the first layer that gave none.
   bool run(TrainObserver& observer, const std::atomic<bool>& stop);
 
+  /// Saves the last state, if there is a checkpoint to write. Throws Error rather than keep weights that are no
+  /// numbers.
+  void save_last();
+
   /// describe() with "optimizer", "scheduler", "rng", "epoch", "batch", "step", "scores", "best".
   io::Value state() const;
   /// Throws Error where it does not fit. The weights are not touched: whoever made the model loads them.
@@ -106,7 +110,6 @@ class Trainer {
   bool validate(TrainObserver& observer, const std::atomic<bool>& stop, ClassificationMetrics& metrics);
   bool is_best(const ClassificationMetrics* metrics);
   void save(const std::filesystem::path& path);
-  void save_last();
 
   Parts parts_;
   TrainerOptions options_;
