@@ -87,7 +87,7 @@ class Converter {
 
   Value convert(const Node& node, int depth = 0) {
     if (depth > kDeepest) source_.error("is nested more than ", kDeepest, " deep");
-    count(1 + node.text.size());
+    count(node);
     switch (node.kind) {
       case Kind::none:
         return {};
@@ -117,10 +117,14 @@ class Converter {
   }
 
  private:
-  /// Objects may be named many times over: the tree must not become much larger than its file.
-  void count(size_t bytes) {
-    made_ += bytes;
-    if (made_ > (uint64_t(1) << 20) + 4 * uint64_t(source_.size())) source_.error("expands to far more than its size");
+  /// Objects may be named many times over, which takes two bytes each time: the tree must not become much larger than
+  /// its file.
+  void count(const Node& node) {
+    objects_ += 1;
+    text_ += node.text.size();
+    const auto size = uint64_t(source_.size());
+    if (objects_ > (1 << 16) + 2 * size || text_ > (1 << 20) + 64 * size)
+      source_.error("expands to far more than its size");
   }
 
   Value list(const Node& node, int depth) {
@@ -140,7 +144,7 @@ class Converter {
       into[key.integer] = convert(value, depth + 1);
     else
       source_.error("has a dictionary with keys that are neither strings nor integers");
-    count(key.text.size());
+    count(key);
   }
 
   Value call(const Node& node, int depth) {
@@ -236,7 +240,7 @@ class Converter {
   const ByteSource& source_;
   Locate locate_;
   std::map<std::string, Loaded> storages_;
-  uint64_t made_ = 0, bytes_ = 0;
+  uint64_t objects_ = 0, text_ = 0, bytes_ = 0;
 };
 
 }  // namespace
