@@ -84,8 +84,13 @@ Loader libav(const char* name, int flags) {
           }};
 }
 
-/// Pictures a second, all files once.
-double rate(const Loader& loader, const std::vector<fs::path>& files, int workers, int size) {
+struct Pace {
+  double rate;  // pictures a second
+  double cpu;   // milliseconds of processor time a picture, which other processes disturb less
+};
+
+/// All files once.
+Pace measure(const Loader& loader, const std::vector<fs::path>& files, int workers, int size) {
   std::atomic<size_t> next = 0;
   const auto work = [&] {
     const auto load = loader.worker();
@@ -93,11 +98,14 @@ double rate(const Loader& loader, const std::vector<fs::path>& files, int worker
     for (size_t i; (i = next++) < files.size();) load(files[i], {slot.data(), size, size, ptrdiff_t{3} * size});
   };
   const auto start = std::chrono::steady_clock::now();
+  const std::clock_t cpu = std::clock();  // of all threads
   {
     std::vector<std::jthread> threads;
     for (int i = 0; i < workers; ++i) threads.emplace_back(work);
   }
-  return double(files.size()) / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const auto count = double(files.size());
+  return {count / seconds, 1e3 * double(std::clock() - cpu) / CLOCKS_PER_SEC / count};
 }
 
 }  // namespace
@@ -121,20 +129,26 @@ int main(int argc, char** argv) {
     AR_CHECK(!files.empty(), folder, ": no .jpg below");
     const Loader loaders[] = {ours(), libav("libavcodec + libswscale, area", SWS_AREA),
                               libav("libavcodec + libswscale, bilinear", SWS_BILINEAR)};
-    for (const Loader& loader : loaders) rate(loader, files, workers, size);  // warm: files and code
-    std::vector<double> rates[std::size(loaders)];
+    for (const Loader& loader : loaders) measure(loader, files, workers, size);  // warm: files and code
+    std::vector<Pace> paces[std::size(loaders)];
     for (int round = 0; round < rounds; ++round)
-      for (size_t i = 0; i < std::size(loaders); ++i) rates[i].push_back(rate(loaders[i], files, workers, size));
-    const auto median = [](std::vector<double> values) {
-      std::nth_element(values.begin(), values.begin() + ptrdiff_t(values.size() / 2), values.end());
-      return values[values.size() / 2];
+      for (size_t i = 0; i < std::size(loaders); ++i) paces[i].push_back(measure(loaders[i], files, workers, size));
+    // The median over the rounds of some number of a round.
+    const auto median = [&](const auto& number) {
+      std::vector<double> values;
+      for (int round = 0; round < rounds; ++round) values.push_back(number(round));
+      std::nth_element(values.begin(), values.begin() + rounds / 2, values.end());
+      return values[size_t(rounds / 2)];
     };
-    std::printf("%zu files, %d workers, to %dx%d, medians of %d rounds\n", files.size(), workers, size, size, rounds);
-    for (size_t i = 0; i < std::size(loaders); ++i) {
-      std::vector<double> ratios;
-      for (int round = 0; round < rounds; ++round) ratios.push_back(rates[i][round] / rates[0][round]);
-      std::printf("%-36s %7.0f images/s  %.2f of ours\n", loaders[i].name, median(rates[i]), median(ratios));
-    }
+    std::printf("%zu files, %d workers, to %dx%d, medians of %d rounds\n\n", files.size(), workers, size, size, rounds);
+    std::printf("| %-34s | images/s | ours takes | ms of CPU | ours takes |\n", "");
+    std::printf("| %-34s | -------- | ---------- | --------- | ---------- |\n", "---");
+    for (size_t i = 0; i < std::size(loaders); ++i)
+      std::printf("| %-34s | %8.0f | %9.2fx | %9.3f | %9.2fx |\n", loaders[i].name,
+                  median([&](int r) { return paces[i][r].rate; }),
+                  median([&](int r) { return paces[i][r].rate / paces[0][r].rate; }),
+                  median([&](int r) { return paces[i][r].cpu; }),
+                  median([&](int r) { return paces[0][r].cpu / paces[i][r].cpu; }));
   } catch (const std::exception& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return 1;

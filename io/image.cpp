@@ -55,8 +55,9 @@ void decode_padded(std::span<const uint8_t> padded, const ImageLimits& limits, I
   const ImageHeader header = read_image_header(padded, limits.max_pixels);
   thread_local Image decoded;
   try {
-    // stb_image has the first try where it is good at it. Not with JPEGs: it takes almost twice as long as libavcodec,
-    // fills holes in damaged ones without a word, and trusts the tables of forged ones.
+    // stb_image has the first try where it is good. Not with JPEGs: it takes almost twice as long as libavcodec, fills
+    // holes in damaged ones without a word, and trusts the tables of forged ones. Nor with palettes that lack colours,
+    // which would come out random.
     bool done = false;
     if (header.plain) done = decode_with_stb(padded, header, decoded);
     if (!done) decode_with_av(padded, header, limits.max_pixels, decoded);

@@ -60,6 +60,7 @@ void read_jpeg(const Bytes& in, ImageHeader& header) {
 
 void read_png(const Bytes& in, ImageHeader& header) {
   header.plain = true;
+  size_t colours = 0;  // that a pixel of a palette picture may name
   for (size_t at = 8;;) {
     const size_t length = in.be32(at);
     if (!in.has(at, 12) || !in.has(at + 12, length)) throw TooShort();
@@ -67,13 +68,16 @@ void read_png(const Bytes& in, ImageHeader& header) {
       header.width = in.be32(at + 8);
       header.height = in.be32(at + 12);
       header.transparent = (in.u8(at + 17) & 4) != 0;
+      if (in.u8(at + 17) == 3) colours = size_t{1} << std::min(in.u8(at + 16), 8u);
+    } else if (in.starts(at + 4, "PLTE")) {
+      header.plain = length >= 3 * colours;
     } else if (in.starts(at + 4, "tRNS")) {
       header.transparent = true;
     } else if (in.starts(at + 4, "eXIf")) {
       header.orientation = exif_orientation(in.part(at + 8, length));
     } else if (in.starts(at + 4, "IEND")) {
       break;
-    } else if (!in.starts(at + 4, "IDAT") && !in.starts(at + 4, "PLTE")) {
+    } else if (!in.starts(at + 4, "IDAT")) {
       // A capital letter: whoever does not know this chunk cannot show the picture.
       AR_CHECK(in.u8(at + 4) & 0x20, "holds an unknown critical chunk");
     }

@@ -15,7 +15,7 @@ struct ImageHeader {
   bool cmyk = false;              // JPEG: four components, and they are not YCCK
   bool rgb = false;               // JPEG: three components, and they are not YCbCr
   bool transparent = false;       // PNG: has an alpha channel or a transparent colour
-  bool plain = false;             // PNG; BMP without run lengths
+  bool plain = false;             // PNG with a whole palette or none; BMP without run lengths
   size_t frame = 0;               // animated WebP: where the first frame (chunk ANMF) starts; 0 if not animated
 };
 
