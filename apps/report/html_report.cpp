@@ -124,6 +124,10 @@ std::string html_curves(const Curves& curves) {
     LineChart chart = chart_of(name);
     chart.series = {series(curves, "steps", name, "each step", 3), series(curves, "train", name, "train", 0),
                     series(curves, "validation", name, "validation", 1)};
+    if (!chart.series[0].points.empty()) chart.series[1].points.clear();  // it says no more than the steps do
+    const bool drawn =
+        std::any_of(chart.series.begin(), chart.series.end(), [](const ChartSeries& s) { return s.points.size() > 1; });
+    if (!drawn) continue;  // one point is no curve
     out += html_chart(chart);
   }
   return out.empty() ? "" : "<div class=\"charts\">\n" + out + "</div>\n";

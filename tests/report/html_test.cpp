@@ -118,6 +118,17 @@ TEST(Html, TheTestsOwnCheckFindsFaults) {
   }
 }
 
+TEST(Html, CurvesOfOneEpoch) {
+  RunLog log({});
+  log.scalars("steps", 1, 0.5, {{"loss", 2}, {"lr", 0.1}});
+  log.scalars("steps", 2, 1, {{"loss", 1}, {"lr", 0.1}});
+  log.scalars("train", 2, 1, {{"loss", 1.5}, {"lr", 0.1}, {"rate", 12}});
+  const auto charts = data_of(html_curves(log.curves()));
+  ASSERT_EQ(charts.size(), 2U);  // loss and learning rate; one point makes no curve of the rate
+  EXPECT_EQ(charts[0]["series"].size(), 2U);
+  EXPECT_EQ(charts[1]["series"].size(), 1U);
+}
+
 TEST(Html, EmptyReport) {
   EXPECT_EQ(malformed(html_report({.title = "nothing"})), "");
   const ClassificationMetrics metrics({"a", "b"});
