@@ -29,7 +29,7 @@ done
 echo "long videos of the test groups"
 duration() { ffprobe -v error -show_entries format=duration -of csv=p=0 "$1"; }
 for group in $test_groups; do
-  long=$work/videos/$group.avi list=$work/videos/$group.list
+  long=$work/videos/$group.mkv list=$work/videos/$group.list
   [[ -e $long ]] && continue
   at=0
   : >"$list" && : >"$work/videos/$group.segments"

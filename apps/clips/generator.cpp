@@ -21,14 +21,6 @@ namespace {
 
 constexpr size_t kClassesPerVideo = 64;  // of those that respond at all, the strongest compete for windows
 
-bool has_video_ending(const fs::path& path) {
-  std::string ending = path.extension().string();
-  for (char& c : ending) c = char(std::tolower(static_cast<unsigned char>(c)));
-  static const char* const endings[] = {".mp4", ".mkv", ".avi", ".mov",  ".webm", ".m4v", ".mpg", ".mpeg", ".wmv",
-                                        ".flv", ".ts",  ".mts", ".m2ts", ".3gp",  ".ogv", ".vob", ".asf"};
-  return std::find(std::begin(endings), std::end(endings), ending) != std::end(endings);
-}
-
 std::string plain(const std::string& text) {
   std::string result;
   for (const char c : text) result += c == '_' ? ' ' : char(std::tolower(static_cast<unsigned char>(c)));
@@ -215,6 +207,14 @@ class Run {
 
 }  // namespace
 
+bool has_video_ending(const std::string& path) {
+  std::string ending = fs::path(path).extension().string();
+  for (char& c : ending) c = char(std::tolower(static_cast<unsigned char>(c)));
+  static const char* const endings[] = {".mp4", ".mkv", ".avi", ".mov",  ".webm", ".m4v", ".mpg", ".mpeg", ".wmv",
+                                        ".flv", ".ts",  ".mts", ".m2ts", ".3gp",  ".ogv", ".vob", ".asf"};
+  return std::find(std::begin(endings), std::end(endings), ending) != std::end(endings);
+}
+
 std::vector<std::string> find_videos(const std::vector<std::string>& paths) {
   std::vector<std::string> videos;
   for (const std::string& path : paths) {
@@ -228,7 +228,7 @@ std::vector<std::string> find_videos(const std::vector<std::string>& paths) {
       std::error_code code;
       for (fs::recursive_directory_iterator it(path, fs::directory_options::skip_permission_denied, code), end;
            !code && it != end; it.increment(code))
-        if (it->is_regular_file(code) && has_video_ending(it->path())) found.push_back(it->path().string());
+        if (it->is_regular_file(code) && has_video_ending(it->path().string())) found.push_back(it->path().string());
       std::sort(found.begin(), found.end());
       AR_CHECK(!found.empty(), path, ": holds no video");
       videos.insert(videos.end(), found.begin(), found.end());

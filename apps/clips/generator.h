@@ -50,6 +50,9 @@ struct GenerateResult {
   bool stopped = false;
 };
 
+/// Is the file named like a video?
+bool has_video_ending(const std::string& path);
+
 /// Files as they are; folders are searched for the usual video endings, in the order of their names; "-" stands for the
 /// lines of standard input. Throws Error when there is none.
 std::vector<std::string> find_videos(const std::vector<std::string>& paths);

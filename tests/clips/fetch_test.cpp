@@ -1,0 +1,179 @@
+// Fetching: arguments for yt-dlp, a stand-in for it, and addresses on a server of our own.
+#include "apps/clips/fetch.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "io/jsonl.h"
+#include "tests/errors.h"
+#include "tests/video/make_video.h"
+
+namespace ar::apps {
+namespace {
+
+namespace fs = std::filesystem;
+using test::TempDir;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// Serves files over HTTP on the loopback interface, one connection at a time.
+class Server {
+ public:
+  explicit Server(std::map<std::string, std::string> files) : files_(std::move(files)) {
+    listener_ = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    bind(listener_, reinterpret_cast<sockaddr*>(&address), size);
+    listen(listener_, 16);
+    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~Server() {
+    shutdown(listener_, SHUT_RDWR);
+    thread_.join();
+    close(listener_);
+  }
+  std::string url(const std::string& path) const { return "http://127.0.0.1:" + std::to_string(port_) + path; }
+  int requests() const { return requests_; }
+
+ private:
+  void serve() {
+    for (int c; (c = accept(listener_, nullptr, nullptr)) >= 0; close(c)) {
+      std::string request;
+      char buffer[4096];
+      for (ssize_t n; request.find("\r\n\r\n") == std::string::npos && (n = recv(c, buffer, sizeof(buffer), 0)) > 0;)
+        request.append(buffer, size_t(n));
+      ++requests_;
+      const size_t from = request.find(' ') + 1;
+      const auto found = files_.find(request.substr(from, request.find_first_of(" ?", from) - from));
+      const std::string body = found == files_.end() ? "nothing here" : found->second;
+      const std::string answer = std::string("HTTP/1.1 ") + (found == files_.end() ? "404 Not Found" : "200 OK") +
+                                 "\r\nContent-Length: " + std::to_string(body.size()) +
+                                 "\r\nConnection: close\r\n\r\n" + body;
+      for (size_t sent = 0; sent < answer.size();) {
+        const ssize_t n = send(c, answer.data() + sent, answer.size() - sent, MSG_NOSIGNAL);
+        if (n <= 0) break;
+        sent += size_t(n);
+      }
+    }
+  }
+
+  std::map<std::string, std::string> files_;
+  int listener_ = -1, port_ = 0;
+  std::atomic<int> requests_ = 0;
+  std::thread thread_;
+};
+
+TEST(FetchVideos, AddressesAreFetchedOnceAndChecked) {
+  const TempDir dir;
+  test::make_video(dir / "a.mp4", {.pts = test::steps(50)});
+  test::make_video(dir / "long.mp4", {.pts = test::steps(500)});
+  const Server server({{"/a.mp4", text_of(dir / "a.mp4")},
+                       {"/v/long.mp4", text_of(dir / "long.mp4")},
+                       {"/page.mp4", std::string(5000, 'x')}});
+  const std::vector<scrape::ActionClass> actions = {
+      {"walk dog", {server.url("/a.mp4?x=1"), server.url("/none.mp4"), server.url("/page.mp4")}},
+      {"jump", {server.url("/v/long.mp4")}}};
+  FetchOptions o{.out_dir = dir / "out", .max_duration = 10, .yt_dlp = "/nowhere/yt-dlp"};
+  testing::internal::CaptureStderr();
+  const FetchResult r = fetch_videos(actions, o);
+  const std::string errors = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(r.fetched, 1) << errors;
+  EXPECT_EQ(r.failed, 3);
+  EXPECT_THAT(errors, HasSubstr("longer than allowed"));
+  EXPECT_TRUE(text_of(dir / "out/walk_dog/a.mp4") == text_of(dir / "a.mp4"));
+  const auto lines = io::read_json_lines(dir / "out/manifest.jsonl");
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0].at("action"), "walk dog");
+  EXPECT_EQ(lines[0].at("file"), "walk_dog/a.mp4");
+  EXPECT_EQ(lines[0].at("url"), server.url("/a.mp4?x=1"));
+  int files = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(dir / "out"))
+    files += entry.path().extension() != ".jsonl" && entry.is_regular_file();
+  EXPECT_EQ(files, 2);  // the video and archive.txt
+
+  const int before = server.requests();
+  EXPECT_EQ(fetch_videos({{"walk dog", {server.url("/a.mp4?x=1")}}}, o).present, 1);
+  EXPECT_EQ(server.requests(), before);
+}
+
+TEST(FetchVideos, ALimitOnBytesHolds) {
+  const TempDir dir;
+  test::make_video(dir / "a.mp4", {.pts = test::steps(50)});
+  const Server server({{"/a.mp4", text_of(dir / "a.mp4")}});
+  testing::internal::CaptureStderr();
+  const FetchResult r = fetch_videos({{"x", {server.url("/a.mp4")}}}, {.out_dir = dir / "out", .max_bytes = 1000});
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("larger than allowed"));
+  EXPECT_EQ(r.failed, 1);
+  EXPECT_TRUE(fs::is_empty(dir / "out/x"));
+}
+
+TEST(FetchVideos, YtDlpGetsItsLimitsAndNoQueryBecomesAnOption) {
+  const FetchOptions o{.out_dir = "/o", .max_duration = 60, .max_bytes = 1000, .rate = 500, .max_height = 240};
+  const auto a = yt_dlp_arguments("--exec rm; $(x)", "/o/jump", "/o/lines", 3, 8, o);
+  EXPECT_EQ(a.back(), "ytsearch8:--exec rm; $(x)");
+  EXPECT_EQ(a[a.size() - 2], "--");
+  for (const char* part : {"!is_live & duration <= 60", "1000", "500", "/o/archive.txt", "/o/jump/%(id)s.%(ext)s", "3"})
+    EXPECT_THAT(a, Contains(part));
+  EXPECT_EQ(yt_dlp_arguments("https://a.b/watch?v=1", "f", "l", 1, 1, o).back(), "https://a.b/watch?v=1");
+}
+
+TEST(FetchVideos, WithoutYtDlpASearchIsAnError) {
+  const TempDir dir;
+  EXPECT_MESSAGE(fetch_videos({{"jump", {"people jumping"}}}, {.out_dir = dir / "out", .yt_dlp = "/nowhere/yt-dlp"}),
+                 "/nowhere/yt-dlp: is not installed");
+}
+
+TEST(FetchVideos, WhatYtDlpFetchedGoesIntoTheManifest) {
+  const TempDir dir;
+  // A program with yt-dlp's manners: one video per call, or an error for a query with "none" in it.
+  const std::string fake = dir / "yt-dlp";
+  std::ofstream(fake) << R"(#!/bin/bash
+printf '%s\n' "$@" >"$(dirname "$0")/arguments"
+while (($#)); do
+  case $1 in
+    --output) file=${2//%(id)s.%(ext)s/abc.mp4} ;;
+    --print-to-file) lines=$3 ;;
+  esac
+  query=$1; shift
+done
+if [[ $query == *none* ]]; then echo "ERROR: nothing found for it"; exit 1; fi
+echo video >"$file"
+printf '{"id":"abc","title":"a \\"title\\"","webpage_url":"https://x/abc","license":"CC BY","uploader":"me","duration":12,"filepath":"%s"}\n' "$file" >>"$lines"
+)";
+  fs::permissions(fake, fs::perms::owner_all);
+  const FetchOptions o{.out_dir = dir / "out", .count = 1, .yt_dlp = fake};
+  testing::internal::CaptureStderr();
+  const FetchResult r = fetch_videos({{"jump", {"people jumping", "never asked"}}, {"swim", {"none"}}}, o);
+  const std::string errors = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(r.fetched, 1) << errors;
+  EXPECT_EQ(r.failed, 1);
+  EXPECT_THAT(errors, HasSubstr("nothing found for it"));
+  const auto lines = io::read_json_lines(dir / "out/manifest.jsonl");
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0].at("license"), "CC BY");
+  EXPECT_EQ(lines[0].at("file"), "jump/abc.mp4");
+  EXPECT_THAT(text_of(dir / "arguments"), HasSubstr("ytsearch2:none"));
+  EXPECT_EQ(fetch_videos({{"jump", {"people jumping"}}}, o).present, 1);
+}
+
+}  // namespace
+}  // namespace ar::apps
