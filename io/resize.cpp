@@ -40,8 +40,8 @@ struct Filter {
     most = 0;
     for (int i = 0; i < outputs; ++i) {
       const double centre = start + (i + 0.5) * scale;
-      const int from = std::max(int(centre - support + 0.5), 0);
-      const int to = std::min(int(centre + support + 0.5), size);
+      const int from = std::max(int(std::floor(centre - support + 0.5)), 0);
+      const int to = std::min(int(std::floor(centre + support + 0.5)), size);
       exact_.clear();
       double sum = 0;
       for (int j = from; j < to; ++j) {

@@ -126,7 +126,7 @@ TEST(BadInput, NoPictures) {
                                            12)),
             "not an image (HEIC picture, which is not supported; convert it to JPEG)");
   // FFmpeg 5.1's decoder of JPEG XL never returns from this one.
-  EXPECT_EQ(error_of_text({"\0\0\0\x0cJXL \r\n\x87\n\0\0!", 16}),
+  EXPECT_EQ(error_of_text({"\0\0\0\x0cJXL \r\n\x87\n\0\0!\0", 16}),
             "not an image (JPEG XL picture, which is not supported; convert it to JPEG)");
   EXPECT_EQ(error_of_text("\x01\x02\x03"), "not an image (unknown data)");
   EXPECT_EQ(error_of_text("\xff\xd8\xff"), "truncated JPEG");

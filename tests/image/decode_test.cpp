@@ -17,7 +17,7 @@ struct Case {
   int most = 0;
 };
 
-void PrintTo(const Case& c, std::ostream* out) { *out << c.file; }
+std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.file; }
 
 class DecodeFormat : public testing::TestWithParam<Case> {};
 

@@ -14,12 +14,11 @@ namespace {
 /// Chroma at a pixel: three parts of the nearest sample and one of the next in each halved direction.
 double chroma_at(const std::vector<uint8_t>& plane, int stride, int width, int height, int x, int y, int shift_x,
                  int shift_y) {
-  const auto near_and_next = [](int at, int shift, int count) {
-    const int near = at >> shift;
-    return std::pair(near, shift == 1 ? std::clamp(near + (at & 1 ? 1 : -1), 0, count - 1) : near);
+  const auto next_of = [](int at, int shift, int count) {
+    return shift == 1 ? std::clamp((at >> 1) + (at & 1 ? 1 : -1), 0, count - 1) : at >> shift;
   };
-  const auto [x0, x1] = near_and_next(x, shift_x, width);
-  const auto [y0, y1] = near_and_next(y, shift_y, height);
+  const int x0 = x >> shift_x, x1 = next_of(x, shift_x, width);
+  const int y0 = y >> shift_y, y1 = next_of(y, shift_y, height);
   const auto row = [&](int r) { return 0.75 * plane[r * stride + x0] + 0.25 * plane[r * stride + x1]; };
   return 0.75 * row(y0) + 0.25 * row(y1);
 }
@@ -27,9 +26,10 @@ double chroma_at(const std::vector<uint8_t>& plane, int stride, int width, int h
 TEST(Yuv, AsDefined) {
   std::mt19937 random(1);
   for (int width = 1; width < 70; ++width)
-    for (const auto& [shift_x, shift_y] : {std::pair(0, 0), {1, 0}, {0, 1}, {1, 1}, {2, 0}, {2, 2}})
+    for (const auto& shift : {std::pair(0, 0), {1, 0}, {0, 1}, {1, 1}, {2, 0}, {2, 2}})
       for (const bool full : {true, false})
         for (const auto& [kr, kb] : {std::pair(0.299, 0.114), {0.2126, 0.0722}}) {
+          const int shift_x = shift.first, shift_y = shift.second;
           const int height = 1 + width % 5, stride = width + 3;
           const int chroma_width = (width + (1 << shift_x) - 1) >> shift_x;
           const int chroma_height = (height + (1 << shift_y) - 1) >> shift_y;
