@@ -10,6 +10,7 @@
 #include "apps/train/image_data.h"
 #include "apps/train/image_report.h"
 #include "apps/train/optimizer.h"
+#include "apps/train/pretrained_weights.h"
 #include "apps/train/run_files.h"
 #include "apps/train/stop_signal.h"
 #include "apps/train/train_log.h"
@@ -23,10 +24,11 @@ using namespace ar;
 using namespace ar::apps;
 
 struct Options {
-  std::filesystem::path data_dir;
+  std::filesystem::path data_dir, validation_dir;
   int64_t image_size = 224;
   double dropout = 0.5;
   std::string augment = "original", balance = "none";
+  ExtractorOptions extractor;
   TrainOptions train;
   MachineOptions machine;
 };
@@ -34,6 +36,10 @@ struct Options {
 void add_options(CLI::App& app, Options& o) {
   app.add_option("--data-dir", o.data_dir, "folder with one sub-folder of images for each class")->required();
   add_train_options(app, o.train);
+  app.add_option("--validation-dir", o.validation_dir, "folder like --data-dir to validate on, in place of a split")
+      ->check(CLI::ExistingDirectory)
+      ->excludes(app.get_option("--validation-split"));
+  add_extractor_options(app, o.extractor);
   CLI::App* const images = app.add_option_group("Images");
   images->add_option("--image-size", o.image_size, "side of the square that the network sees")
       ->check(CLI::Range(32, 4096));
@@ -56,28 +62,16 @@ void add_options(CLI::App& app, Options& o) {
 /// The network's weights: a checkpoint's, published ones, or random ones.
 nn::ImageClassifier make_classifier(const Options& o, const std::vector<std::string>& classes,
                                     const io::Value* checkpoint) {
-  nn::ImageClassifier classifier({.feature_extractor = o.train.feature_extractor,
+  nn::ImageClassifier classifier({.feature_extractor = o.extractor.feature_extractor,
                                   .classes = int64_t(classes.size()),
                                   .dropout = o.dropout,
-                                  .freeze = o.train.freeze_fe});
+                                  .freeze = o.extractor.freeze_fe});
   if (checkpoint) {
     load_weights(classifier, *checkpoint);
     return classifier;
   }
-  std::optional<Progress> progress;  // of a download
-  const Pretrained loaded =
-      load_pretrained(classifier, {.source = o.train.pretrained,
-                                   .progress =
-                                       [&](int64_t done, int64_t total) {
-                                         if (!progress)
-                                           progress.emplace(ProgressOptions{.label = "downloading", .unit = "bytes"});
-                                         progress->set_total(std::max<int64_t>(total, 0));
-                                         progress->update(done);
-                                       },
-                                   .stop = &StopSignal::flag()});
-  progress.reset();
-  if (!loaded.file.empty()) log_line("weights of " + loaded.file);
-  for (const std::string& note : loaded.notes) log_line("note: " + note);
+  show_pretrained(o.extractor.pretrained,
+                  [&](const PretrainedOptions& source) { return load_pretrained(classifier, source); });
   return classifier;
 }
 
@@ -111,7 +105,7 @@ void check_same_model(const io::Value& checkpoint, const ImageModelInfo& info) {
 void write_report(const Options& o, const nlohmann::json& options, const ImageData& data, RunLog& log,
                   const EpochReport& epoch) {
   if (!log.enabled()) return;
-  Report report{.title = "Training of " + o.train.feature_extractor,
+  Report report{.title = "Training of " + o.extractor.feature_extractor,
                 .subtitle = o.data_dir.string(),
                 .tiles = {{std::to_string(epoch.epoch) + " of " + std::to_string(o.train.epochs), "epochs"}},
                 .curves = log.curves(),
@@ -132,12 +126,12 @@ int run(const CLI::App& app, const Options& o) {
   prepare_output(t, checkpoint.has_value());
 
   const io::ImageTransform transform{.augment = io::augment_named(o.augment)};
-  ImageModelInfo info{.feature_extractor = t.feature_extractor,
+  ImageModelInfo info{.feature_extractor = o.extractor.feature_extractor,
                       .image_size = o.image_size,
                       .fit = transform.evaluation().fit,
                       .dropout = o.dropout};
   ImageDataOptions sources{.data_dir = o.data_dir,
-                           .validation_dir = t.validation_dir,
+                           .validation_dir = o.validation_dir,
                            .validation_split = t.validation_split,
                            .seed = t.seed,
                            .image_size = o.image_size,
@@ -156,8 +150,8 @@ int run(const CLI::App& app, const Options& o) {
   manual_seed(t.seed);
   nn::ImageClassifier classifier = make_classifier(o, info.classes, checkpoint ? &*checkpoint : nullptr);
   info.pixels = classifier.feature_extractor().pixel_stats();
-  log_line(t.feature_extractor + ": " + std::to_string(classifier.num_parameters(true)) + " trained parameters of " +
-           std::to_string(classifier.num_parameters()));
+  log_line(o.extractor.feature_extractor + ": " + std::to_string(classifier.num_parameters(true)) +
+           " trained parameters of " + std::to_string(classifier.num_parameters()));
 
   const std::vector<int64_t> labels = data.training->labels();
   const int64_t samples = data.training->size();

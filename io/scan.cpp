@@ -14,6 +14,7 @@
 #include <unordered_set>
 
 #include "io/atomic_file.h"
+#include "io/cache_file.h"
 #include "io/perceptual_hash.h"
 #include "tensor/parallel.h"
 
@@ -52,21 +53,6 @@ std::string unescaped(std::string_view text) {
       out += text[++i] == 't' ? '\t' : text[i] == 'n' ? '\n' : text[i];
   }
   return out;
-}
-
-/// By what a file is known again.
-struct FileState {
-  int64_t size = -1, time = 0;  // bytes; of the last change, in the clock's units
-  friend bool operator==(const FileState&, const FileState&) = default;
-};
-FileState state_of(const fs::path& file) {
-  std::error_code error;
-  FileState state;
-  const auto size = fs::file_size(file, error);
-  if (error) return state;
-  const auto time = fs::last_write_time(file, error);
-  if (!error) state = {int64_t(size), int64_t(time.time_since_epoch().count())};
-  return state;
 }
 
 struct Known {
@@ -128,17 +114,6 @@ std::string cache_text(const Cache& cache) {
   return text;
 }
 
-fs::path default_cache(const fs::path& root) {
-  const auto variable = [](const char* name) { return std::string(std::getenv(name) ? std::getenv(name) : ""); };
-  fs::path folder = variable("AR_CACHE");
-  if (folder.empty() && !variable("HOME").empty()) folder = fs::path(variable("HOME")) / ".cache" / "ar";
-  if (folder.empty()) return {};
-  std::error_code error;
-  const std::string whole = fs::canonical(root, error).string();
-  const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(whole.data()), whole.size());
-  return folder / "scans" / (sha256_hex(bytes).substr(0, 16) + ".tsv");
-}
-
 /// Reads a whole file; false with a reason where that fails.
 bool read_file(const fs::path& path, int64_t size, const ImageLimits& limits, std::vector<uint8_t>& bytes,
                std::string& reason) {
@@ -166,11 +141,11 @@ class Scanner {
 
   Scan run() {
     const fs::path path = !options_.use_cache      ? fs::path()
-                          : options_.cache.empty() ? default_cache(folder_.root)
+                          : options_.cache.empty() ? cache_file("scans", folder_.root, ".tsv")
                                                    : options_.cache;
     Cache cache = path.empty() ? Cache() : load_cache(path);
     for (std::size_t i = 0; i < scan_.images.size(); ++i) {
-      states_[i] = state_of(folder_.file(int64_t(i)));
+      states_[i] = file_state(folder_.file(int64_t(i)));
       const auto known = cache.find(folder_.files[i].path);
       if (known != cache.end() && known->second.state == states_[i])
         scan_.images[i] = known->second.image;

@@ -3,6 +3,7 @@
 #include <fstream>
 #include <memory>
 
+#include "apps/model/pixel_stats.h"
 #include "apps/model/pretrained.h"
 #include "apps/model/weight_names.h"
 #include "autograd/autograd.h"
@@ -14,16 +15,6 @@ namespace {
 
 constexpr const char* kFormat = "ar image classifier";
 
-io::Value list_of(const std::array<double, 3>& values) {
-  return io::Value::list(std::vector<double>(values.begin(), values.end()));
-}
-
-std::array<double, 3> three(const io::Field& saved) {
-  const auto values = saved.list();
-  if (values.size() != 3) saved.error("three numbers are wanted");
-  return {values[0].real(), values[1].real(), values[2].real()};
-}
-
 }  // namespace
 
 io::Value image_checkpoint(const ImageModelInfo& info, const nn::ImageClassifier& classifier) {
@@ -34,8 +25,7 @@ io::Value image_checkpoint(const ImageModelInfo& info, const nn::ImageClassifier
   value["class_names"] = io::Value::list(info.classes);
   value["image_size"] = info.image_size;
   value["fit"] = io::to_string(info.fit);
-  value["mean"] = list_of(info.pixels.mean);
-  value["std"] = list_of(info.pixels.std);
+  save_pixel_stats(value, info.pixels);
   value["dropout"] = info.dropout;
   return value;
 }
@@ -49,7 +39,7 @@ ImageModelInfo image_model_info(const io::Value& checkpoint) {
   info.classes = checkpoint.at("class_names").strings();
   info.image_size = checkpoint.at("image_size").integer();
   info.fit = io::fit_named(checkpoint.at("fit").string());
-  info.pixels = {.mean = three(checkpoint.at("mean")), .std = three(checkpoint.at("std"))};
+  info.pixels = pixel_stats_from(checkpoint);
   info.dropout = checkpoint.at("dropout").real();
   return info;
 }

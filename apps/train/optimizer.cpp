@@ -60,8 +60,9 @@ std::unique_ptr<optim::LrScheduler> make_scheduler(const TrainOptions& o, optim:
   AR_CHECK(o.scheduler == "None" || o.scheduler == "Step", "--scheduler ", o.scheduler,
            ": not one of None, OneCycle, Step, Cosine");
   return std::make_unique<optim::StepLR>(
-      optimizer, optim::StepLR::Options{
-                     .step_size = steps_per_epoch, .gamma = o.scheduler == "Step" ? 0.1 : 1.0, .warmup = warmup});
+      optimizer, optim::StepLR::Options{.step_size = o.lr_step_size > 0 ? o.lr_step_size : steps_per_epoch,
+                                        .gamma = o.scheduler == "Step" ? 0.1 : 1.0,
+                                        .warmup = warmup});
 }
 
 }  // namespace ar::apps

@@ -6,18 +6,7 @@
 
 namespace ar::apps {
 
-void add_train_options(CLI::App& app, TrainOptions& o) {
-  auto* const data = app.add_option_group("Data");
-  auto* const split = data->add_option("--validation-split", o.validation_split,
-                                       "share of each class that is kept for validation; 0: no validation")
-                          ->check(CLI::Range(0.0, 0.9));
-  data->add_option("--validation-dir", o.validation_dir, "folder like --data-dir to validate on, in place of a split")
-      ->check(CLI::ExistingDirectory)
-      ->excludes(split);
-  data->add_option("--batch-size", o.batch_size, "samples per step")->check(CLI::PositiveNumber);
-  data->add_option("--data-loader-workers", o.data_loader_workers, "threads that read data ahead; 0: none")
-      ->check(CLI::Range(0, 256));
-
+void add_extractor_options(CLI::App& app, ExtractorOptions& o) {
   auto* const model = app.add_option_group("Model");
   model->add_option("--feature-extractor", o.feature_extractor, "network that turns an image into features")
       ->check(CLI::IsMember(nn::backbone_names()));
@@ -26,6 +15,16 @@ void add_train_options(CLI::App& app, TrainOptions& o) {
       "its weights: auto (torchvision's ImageNet weights, from the cache or downloaded), none (random), a "
       "file (.pt, .pth, .safetensors, Darknet's .weights) or a URL");
   model->add_flag("--freeze-fe,!--no-freeze-fe", o.freeze_fe, "train the head only");
+}
+
+void add_train_options(CLI::App& app, TrainOptions& o) {
+  auto* const data = app.add_option_group("Data");
+  data->add_option("--validation-split", o.validation_split,
+                   "share of each class that is kept for validation; 0: no validation")
+      ->check(CLI::Range(0.0, 0.9));
+  data->add_option("--batch-size", o.batch_size, "samples per step")->check(CLI::PositiveNumber);
+  data->add_option("--data-loader-workers", o.data_loader_workers, "threads that read data ahead; 0: none")
+      ->check(CLI::Range(0, 256));
 
   auto* const optimisation = app.add_option_group("Optimisation");
   optimisation->add_option("--epochs", o.epochs, "passes over the data; 0: save the initial state, that is all")
@@ -43,11 +42,13 @@ void add_train_options(CLI::App& app, TrainOptions& o) {
   optimisation->add_option("--momentum", o.momentum, "of SGD")->check(CLI::Range(0.0, 1.0));
   optimisation->add_option("--weight-decay", o.weight_decay, "of all optimisers")->check(CLI::NonNegativeNumber);
   optimisation
-      ->add_option(
-          "--scheduler", o.scheduler,
-          "None (constant rate), OneCycle (up to 10 x the base rate and down), Step (x 0.1 after each epoch) or "
-          "Cosine (down to 0)")
+      ->add_option("--scheduler", o.scheduler,
+                   "None (constant rate), OneCycle (up to 10 x the base rate and down), Step (x 0.1 after each epoch, "
+                   "or as often "
+                   "as --lr-step-size says) or Cosine (down to 0)")
       ->check(CLI::IsMember({"None", "OneCycle", "Step", "Cosine"}));
+  optimisation->add_option("--lr-step-size", o.lr_step_size, "steps between two falls of --scheduler Step; 0: an epoch")
+      ->check(CLI::NonNegativeNumber);
   optimisation
       ->add_option("--warmup-epochs", o.warmup_epochs,
                    "the rate rises linearly over so many epochs; not with OneCycle, which has its own rise")

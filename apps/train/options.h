@@ -7,16 +7,20 @@
 
 namespace ar::apps {
 
-struct TrainOptions {
-  // data
-  double validation_split = 0.1;
-  std::filesystem::path validation_dir;
-  int64_t batch_size = 16;
-  int data_loader_workers = 2;
-  // model
+/// The network that turns an image into features.
+struct ExtractorOptions {
   std::string feature_extractor = "resnet18";
   std::string pretrained = "auto";
   bool freeze_fe = false;
+};
+
+void add_extractor_options(CLI::App& app, ExtractorOptions& options);
+
+struct TrainOptions {
+  // data
+  double validation_split = 0.1;
+  int64_t batch_size = 16;
+  int data_loader_workers = 2;
   // optimisation
   int64_t epochs = 10;
   std::string optimizer = "SGD";
@@ -24,6 +28,7 @@ struct TrainOptions {
   double learning_rate = 1e-3, head_lr_mult = 1;
   double momentum = 0.9, weight_decay = 4e-5;
   std::string scheduler = "None";
+  int64_t lr_step_size = 0;  // steps between the falls of "Step"; 0: an epoch
   double warmup_epochs = 0;
   double label_smoothing = 0;
   double clip_norm = 0;  // 0: no clipping

@@ -42,13 +42,14 @@ void LRCN::train(bool on) {
   if (options_.freeze) feature_extractor_->eval();
 }
 
-Variable LRCN::states(const Variable& clips) const {
+Variable LRCN::features(const Variable& clips) const {
   AR_CHECK(clips.rank() == 5 && clips.size(0) >= 1 && clips.size(2) >= 1,
            "LRCN: clips must be (B,3,T,H,W) with B and T at least 1, they are ", clips.shape());
   const Variable frames = feature_extractor_->embedding(fold_time(clips), options_.features);
-  const Variable steps = reshape(feature_dropout_(frames), {clips.size(0), clips.size(2), frames.size(1)});
-  return rnn_(steps).output;
+  return reshape(frames, {clips.size(0), clips.size(2), frames.size(1)});
 }
+
+Variable LRCN::states_of(const Variable& features) const { return rnn_(feature_dropout_(features)).output; }
 
 Variable LRCN::forward(const Variable& clips) const { return (*head_)(states(clips)); }
 

@@ -35,9 +35,15 @@ class LRCN : public Module {
   /// cross-entropy, of the others nll_loss(forward(clips), target).
   Variable loss(const Variable& clips, const Tensor& target) const;
   /// (B,3,T,H,W) -> states of the LSTM (B, T, rnn_units * directions).
-  Variable states(const Variable& clips) const;
+  Variable states(const Variable& clips) const { return states_of(features(clips)); }
+  /// The two halves of that: (B,3,T,H,W) -> the extractor's features of each frame (B, T, feature_size()), which do not
+  /// change while the extractor is frozen, and these to the LSTM's states.
+  Variable features(const Variable& clips) const;
+  Variable states_of(const Variable& features) const;
+  int64_t feature_size() const { return feature_extractor_->embedding_size(options_.features); }
   void train(bool on = true) override;
   Backbone& feature_extractor() { return *feature_extractor_; }
+  const Backbone& feature_extractor() const { return *feature_extractor_; }
   const LRCNHead& head() const { return *head_; }
   const LRCNOptions& options() const { return options_; }
 

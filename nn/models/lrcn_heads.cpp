@@ -9,6 +9,12 @@
 namespace ar::nn {
 namespace {
 
+/// Of log-probabilities cross_entropy's log_softmax is the identity.
+Variable smoothed_nll(const Variable& log_probs, const Tensor& target, double label_smoothing) {
+  return label_smoothing > 0 ? cross_entropy(log_probs, target, {.label_smoothing = label_smoothing})
+                             : nll_loss(log_probs, target);
+}
+
 class PaperHead : public LRCNHead {
  public:
   PaperHead(int64_t hidden, int64_t classes, double dropout)
@@ -21,10 +27,10 @@ class PaperHead : public LRCNHead {
     const Variable most = max(steps.detach(), 1, true);
     return squeeze(log(mean(exp(steps - most), {1}, true)) + most, 1);
   }
-  Variable loss(const Variable& states, const Tensor& target) const override {
+  Variable loss(const Variable& states, const Tensor& target, double label_smoothing) const override {
     const int64_t steps = states.size(1);
     const Tensor each = target.unsqueeze(1).expand({target.numel(), steps}).reshape_copy({-1});
-    return nll_loss(flatten(log_probabilities(states), 0, 1), each);
+    return smoothed_nll(flatten(log_probabilities(states), 0, 1), each, label_smoothing);
   }
 
  protected:
@@ -118,8 +124,8 @@ constexpr Entry kHeads[] = {
 
 }  // namespace
 
-Variable LRCNHead::loss(const Variable& states, const Tensor& target) const {
-  return nll_loss(forward(states), target);
+Variable LRCNHead::loss(const Variable& states, const Tensor& target, double label_smoothing) const {
+  return smoothed_nll(forward(states), target, label_smoothing);
 }
 
 std::vector<std::string> lrcn_head_names() {

@@ -11,7 +11,8 @@ namespace ar::nn {
 class LRCNHead : public Module {
  public:
   /// States (B,T,H), target i64 (B) -> a scalar: nll_loss(forward(states), target) unless a head says otherwise.
-  virtual Variable loss(const Variable& states, const Tensor& target) const;
+  /// Label smoothing is cross_entropy's.
+  virtual Variable loss(const Variable& states, const Tensor& target, double label_smoothing = 0) const;
 };
 
 std::vector<std::string> lrcn_head_names();

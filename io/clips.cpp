@@ -1,0 +1,110 @@
+#include "io/clips.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "io/video_reader.h"
+
+namespace ar::io {
+namespace {
+
+/// Copies a picture of (3,T,H,W) to another place of it.
+void repeat(const Tensor& slot, int64_t from, int64_t to) {
+  const Tensor a = slot.select(1, from), b = slot.select(1, to);
+  for (int64_t y = 0; y < slot.size(2); ++y)
+    std::memcpy(b.select(1, y).mutable_data<uint8_t>(), a.select(1, y).data<uint8_t>(), size_t(3 * slot.size(3)));
+}
+
+}  // namespace
+
+std::vector<int64_t> clip_frames(const ClipShape& clip, int64_t start, int64_t length) {
+  std::vector<int64_t> frames;
+  for (int64_t t = 0; t < clip.frames; ++t) frames.push_back((start + t * clip.step) % length);
+  return frames;
+}
+
+std::vector<int64_t> uniform_starts(const ClipShape& clip, int64_t count, int64_t length) {
+  const int64_t last = std::max<int64_t>(length - clip.span(), 0);
+  if (count == 1) return {last / 2};
+  std::vector<int64_t> starts;
+  for (int64_t k = 0; k < count; ++k) starts.push_back((2 * k * last + count - 1) / (2 * (count - 1)));
+  return starts;
+}
+
+std::vector<int64_t> strided_starts(const ClipShape& clip, int64_t stride, int64_t length) {
+  const int64_t last = std::max<int64_t>(length - clip.span(), 0);
+  std::vector<int64_t> starts;
+  for (int64_t start = 0; start < last; start += stride) starts.push_back(start);
+  starts.push_back(last);
+  return starts;
+}
+
+void read_frames(const std::string& path, const VideoIndex& index, const std::vector<int64_t>& frames,
+                 const Tensor& slot) {
+  std::vector<int64_t> wanted = frames;
+  std::sort(wanted.begin(), wanted.end());
+  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+  VideoReader reader(path);
+  reader.select(index, wanted);
+  // Places of the slot, in the order of their frames.
+  std::vector<int64_t> order(frames.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = int64_t(i);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int64_t a, int64_t b) { return frames[size_t(a)] < frames[size_t(b)]; });
+  size_t filled = 0;
+  while (filled < order.size()) {
+    const auto time = reader.decode();
+    if (!time) break;
+    const size_t first = filled;
+    while (filled < order.size() && index.pts[size_t(frames[size_t(order[filled])])] <= time->pts) ++filled;
+    if (first == filled) continue;  // a frame that was not asked for
+    reader.write(slot.select(1, order[first]));
+    for (size_t i = first + 1; i < filled; ++i) repeat(slot, order[first], order[i]);
+  }
+  AR_CHECK(filled > 0, path, ": none of the frames ", wanted.front(), " to ", wanted.back(), " can be decoded");
+  for (size_t i = filled; i < order.size(); ++i) repeat(slot, order[filled - 1], order[i]);
+}
+
+void check_clip_options(const ClipOptions& o) {
+  AR_CHECK(o.clip.frames >= 1 && o.clip.step >= 1, "clips: ", o.clip.frames, " frames, ", o.clip.step,
+           " apart; both must be at least 1");
+  AR_CHECK(o.per_video >= 1 && o.stride >= 0, "clips: ", o.per_video, " of each video, stride ", o.stride,
+           "; there must be one at least, and no negative stride");
+  AR_CHECK(o.height >= 1 && o.width >= 1 && o.crop >= 1 && o.crop <= std::min(o.height, o.width), "clips: a crop of ",
+           o.crop, " x ", o.crop, " does not fit into frames of ", o.height, " x ", o.width);
+}
+
+ClipDataset::ClipDataset(std::vector<ClipVideo> videos, const ClipOptions& options)
+    : videos_(std::move(videos)), options_(options) {
+  check_clip_options(options);
+  for (size_t v = 0; v < videos_.size(); ++v) {
+    const int64_t length = videos_[v].index->frames();
+    AR_CHECK(length > 0, videos_[v].name, ": has no frames");
+    std::vector<int64_t> starts(size_t(options.per_video), -1);
+    if (options.stride > 0)
+      starts = strided_starts(options.clip, options.stride, length);
+    else if (!options.random)
+      starts = uniform_starts(options.clip, options.per_video, length);
+    for (int64_t start : starts) clips_.push_back({int64_t(v), start});
+  }
+}
+
+void ClipDataset::fill(int64_t index, const SampleKey& key, const Tensor& slot) const {
+  const ClipVideo& v = video(index);
+  const int64_t length = v.index->frames();
+  int64_t start = start_of(index);
+  if (start < 0) start = SampleRandom(key).below(std::max<int64_t>(length - options_.clip.span(), 0) + 1);
+  read_frames(v.path, *v.index, clip_frames(options_.clip, start, length), slot);
+}
+
+FrameWindow ClipDataset::window(int64_t, const SampleKey& key) const {
+  const int64_t top = options_.height - options_.crop, left = options_.width - options_.crop;
+  SampleRandom random(key);
+  random.next64();  // the start's
+  FrameWindow window{.top = top / 2, .left = left / 2};
+  if (options_.random) window = {.top = random.below(top + 1), .left = random.below(left + 1)};
+  window.flip = options_.mirror && random.chance(0.5);
+  return window;
+}
+
+}  // namespace ar::io
