@@ -311,7 +311,7 @@ class Builder {
       return;
     }
     auto shared = std::make_shared<Download>(std::move(download));
-    pool_->submit(std::move(url), [this, shared](Fetched&& fetched) { done(std::move(*shared), std::move(fetched)); });
+    pool_->submit(url, [this, shared](Fetched&& fetched) { done(std::move(*shared), std::move(fetched)); });
   }
 
   /// On a worker of the pool.

@@ -17,6 +17,7 @@ using Seconds = std::chrono::duration<double>;
 
 constexpr auto kPoll = std::chrono::milliseconds(100);
 constexpr int kBrowserStarts = 3;      // for one search, before a browser that always crashes is given up
+constexpr double kSolveSeconds = 300;  // for the user to answer whether he is a robot, where there is a window
 constexpr size_t kEnoughToJudge = 20;  // results without any full-size URL: the page has changed
 
 json rules_json(const std::vector<Rule>& rules) {
@@ -87,7 +88,12 @@ class PageEngine : public Engine {
     for (;;) {
       if (stopped(request)) return SearchEnd::kStopped;
       const json state = read(seen);
-      if (state.at("blocked")) mismatch("it asks whether you are a robot; wait, or solve it with --no-headless", url);
+      if (state.at("blocked")) {
+        const bool patient = !options_.headless && Seconds(Clock::now() - grew).count() < kSolveSeconds;
+        if (!patient) mismatch("it asks whether you are a robot; wait, or solve it with --no-headless", url);
+        std::this_thread::sleep_for(kPoll);
+        continue;
+      }
       if (auto button = to_element(state.at("consent"))) {
         press(*button);
         std::this_thread::sleep_for(kPoll);

@@ -84,7 +84,8 @@ size_t on_header(const char* data, size_t, size_t size, void* user) {
 
 curl_socket_t open_socket(void* user, curlsocktype, curl_sockaddr* address) {
   auto& job = *static_cast<Job*>(user);
-  if (!job.options->allow_private && is_private_address(address->addr)) {
+  const bool may = job.options->allow_private || job.options->private_origins.contains(job.url.origin());
+  if (!may && is_private_address(address->addr)) {
     job.private_address = true;
     return CURL_SOCKET_BAD;
   }
@@ -473,7 +474,7 @@ struct FetchPool::State {
 FetchPool::FetchPool(const FetchOptions& options) : state_(std::make_unique<State>(options)) {}
 FetchPool::~FetchPool() = default;
 
-bool FetchPool::submit(std::string text, std::function<void(Fetched&&)> done) {
+bool FetchPool::submit(const std::string& text, std::function<void(Fetched&&)> done) {
   State& state = *state_;
   Fetched at_once;
   auto url = parse_url(text);

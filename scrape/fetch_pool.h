@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 namespace ar::scrape {
@@ -21,7 +22,9 @@ struct FetchOptions {
   double max_retry_after_s = 120;     ///< a server that asks for a longer pause has failed
   std::size_t max_bytes = 32u << 20;  ///< a longer answer has failed
   int max_redirects = 5;
-  bool allow_private = false;   ///< whether loopback and private addresses (and the environment's proxies) may be used
+  bool allow_private = false;  ///< whether loopback and private addresses (and the environment's proxies) may be used
+  std::set<std::string> private_origins =
+      {};                       ///< origins ("http://host:port") for which allow_private holds all the same
   bool robots = true;           ///< obey robots.txt, and X-Robots-Tag's noai and noimageai
   std::size_t capacity = 2048;  ///< downloads waiting; submit() blocks above
 };
@@ -51,7 +54,7 @@ class FetchPool {
 
   /// `done` is called once, on a worker thread, unless the pool stops before; it must not throw. Blocks while
   /// `capacity` downloads wait; whether it was taken (not after stop()). Not to be called from `done`.
-  bool submit(std::string url, std::function<void(Fetched&&)> done);
+  bool submit(const std::string& url, std::function<void(Fetched&&)> done);
   /// Drops all downloads that wait or are under way; returns at once. Calls of `done` that began go on.
   void stop();
   /// Downloads that wait or are under way.

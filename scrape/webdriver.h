@@ -58,7 +58,7 @@ struct DriverChoice {
 DriverChoice choose_driver(const std::string& driver);
 
 /// A browser session with, unless it belongs to a running WebDriver, a driver process of its own. All of it ends with
-/// the object (see Process for what survives what). One thread at a time. The thread that made it must outlive it.
+/// the object (see Process for what survives what). One thread at a time.
 class Browser {
  public:
   /// Throws Error when no driver is found, or driver and browser do not fit each other.

@@ -99,6 +99,19 @@ TEST_F(Pool, PrivateAddressesAreRefused) {
   EXPECT_EQ(site_.image_requests(), 0);
 }
 
+TEST_F(Pool, ARedirectIntoThePrivateNetworkIsRefused) {
+  FetchOptions options = local();
+  options.allow_private = false;
+  options.private_origins = {site_.url("")};  // this one plays a host of the Internet
+  FetchPool pool(options);
+  EXPECT_EQ(fetch(pool, site_.url("/img/q/0")).cause, "");
+  EXPECT_EQ(fetch(pool, site_.url("/img/q/19")).cause, "") << "redirected to itself";
+  const int before = site_.image_requests();
+  EXPECT_EQ(fetch(pool, site_.url("/to?url=" + site_.other_url("/img/q/0"))).cause, "private-address");
+  EXPECT_EQ(fetch(pool, site_.url("/to?url=http://169.254.169.254/latest/meta-data")).cause, "private-address");
+  EXPECT_EQ(site_.image_requests(), before);
+}
+
 TEST_F(Pool, RobotsCanBeIgnored) {
   FetchOptions options = local();
   options.robots = false;

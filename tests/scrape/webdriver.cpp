@@ -97,6 +97,29 @@ TEST_F(WebDriver, DrivesAPage) {
   EXPECT_TRUE(to_element(browser.execute("return document.querySelector('p')")).has_value());
 }
 
+TEST_F(WebDriver, UsesADriverThatRunsAlready) {
+  const std::string port = std::to_string(20000 + getpid() % 10000);
+  Process driver({.command = {"chromedriver", "--port=" + port}, .environment = {{"TMPDIR", folder_.path}}, .log = ""});
+  BrowserOptions options;
+  options.driver = "http://127.0.0.1:" + port + "/";
+  for (int i = 0; i < 100; ++i) {  // until it listens
+    try {
+      HttpClient().send({.url = options.driver + "status"});
+      break;
+    } catch (const Error&) {
+      std::this_thread::sleep_for(50ms);
+    }
+  }
+  {
+    Browser browser(options);
+    browser.navigate(page());
+    EXPECT_EQ(browser.find_all(".one").size(), 2u);
+  }
+  EXPECT_TRUE(driver.running());
+  options.driver = "http://127.0.0.1:1";
+  EXPECT_THROW(Browser{options}, BrowserGone);
+}
+
 TEST_F(WebDriver, NamesTheErrorOfTheBrowser) {
   Browser browser(options());
   browser.navigate(page());
