@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-#include "io/perceptual_hash.h"
+#include "io/sha256.h"
 
 namespace ar::io {
 

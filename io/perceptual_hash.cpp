@@ -4,16 +4,9 @@
 #include <array>
 #include <bit>
 #include <cmath>
-#include <memory>
-#include <new>
 #include <numbers>
 
 #include "io/resize.h"
-
-extern "C" {
-#include <libavutil/mem.h>
-#include <libavutil/sha.h>
-}
 
 namespace ar::io {
 namespace {
@@ -56,20 +49,5 @@ uint64_t perceptual_hash(ImageView image) {
 }
 
 int hamming(uint64_t a, uint64_t b) { return std::popcount(a ^ b); }
-
-std::string sha256_hex(std::span<const uint8_t> bytes) {
-  const std::unique_ptr<AVSHA, decltype(&av_free)> sha(av_sha_alloc(), &av_free);
-  if (!sha) throw std::bad_alloc();
-  av_sha_init(sha.get(), 256);
-  av_sha_update(sha.get(), bytes.data(), bytes.size());
-  uint8_t digest[32];
-  av_sha_final(sha.get(), digest);
-  std::string text;
-  for (const uint8_t byte : digest) {
-    text += "0123456789abcdef"[byte >> 4];
-    text += "0123456789abcdef"[byte & 15];
-  }
-  return text;
-}
 
 }  // namespace ar::io

@@ -1,8 +1,6 @@
-// Fingerprints of pictures and of bytes, to find duplicates.
+// Fingerprints of pictures, to find those that look alike.
 #pragma once
 #include <cstdint>
-#include <span>
-#include <string>
 
 #include "io/image.h"
 
@@ -20,8 +18,5 @@ inline constexpr int kNearIdentical = 10;
 
 /// The number of bits in which two hashes differ, 0 to 64.
 int hamming(uint64_t a, uint64_t b);
-
-/// SHA-256 of the bytes (FIPS 180-4), as 64 lower-case hexadecimal digits.
-std::string sha256_hex(std::span<const uint8_t> bytes);
 
 }  // namespace ar::io

@@ -16,6 +16,7 @@
 #include "io/atomic_file.h"
 #include "io/cache_file.h"
 #include "io/perceptual_hash.h"
+#include "io/sha256.h"
 #include "tensor/parallel.h"
 
 namespace ar::io {

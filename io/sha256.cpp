@@ -12,9 +12,9 @@ extern "C" {
 
 namespace ar::io {
 
-std::string sha256(const ByteSource& source) {
+std::string sha256_hex(const ByteSource& source) {
   const std::unique_ptr<AVSHA, void (*)(void*)> state(av_sha_alloc(), av_free);
-  AR_CHECK(state && av_sha_init(state.get(), 256) == 0, "sha256: out of memory");
+  AR_CHECK(state && av_sha_init(state.get(), 256) == 0, "sha256_hex: out of memory");
   std::vector<uint8_t> block(1 << 20);
   for (int64_t at = 0; at < source.size();) {
     const auto n = std::min(int64_t(block.size()), source.size() - at);
@@ -28,6 +28,10 @@ std::string sha256(const ByteSource& source) {
   for (const uint8_t b : digest)
     for (const int nibble : {b >> 4, b & 15}) text += "0123456789abcdef"[nibble];
   return text;
+}
+
+std::string sha256_hex(std::span<const uint8_t> bytes) {
+  return sha256_hex(ByteSource("", bytes.data(), bytes.size()));
 }
 
 }  // namespace ar::io

@@ -8,6 +8,7 @@
 
 #include "apps/images/image_check.h"
 #include "io/perceptual_hash.h"
+#include "io/sha256.h"
 #include "scrape/manifest.h"
 
 namespace ar::apps {

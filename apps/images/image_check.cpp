@@ -6,6 +6,7 @@
 #include "io/image.h"
 #include "io/image_header.h"
 #include "io/perceptual_hash.h"
+#include "io/sha256.h"
 #include "tensor/error.h"
 
 namespace ar::apps {

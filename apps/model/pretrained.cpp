@@ -39,7 +39,7 @@ std::string hash_in_name(const std::string& file) {
 
 /// Throws Error unless the content's hash begins as `wanted` says.
 void check_hash(const std::string& file, const std::string& wanted) {
-  const std::string hash = io::sha256(io::ByteSource(file));
+  const std::string hash = io::sha256_hex(io::ByteSource(file));
   AR_CHECK(hash.starts_with(wanted), file, ": is damaged: its SHA-256 is ", hash.substr(0, 8), "..., wanted ", wanted,
            "; delete it");
 }

@@ -4,8 +4,9 @@
     bench/peer/training_curve.py --bin build/release/bin --data-dir FOLDER [--model densenet121] [--steps 20]
 
 The images are first brought to the network's size and stored without loss, so that both sides see the same bytes. The
-recipe is ar-train-image's default (SGD, momentum 0.9, weight decay 4e-5) without dropout and augmentation. Exits with 1
-when a loss differs by more than 1e-3 of PyTorch's.
+recipe is ar-train-image's default (SGD, momentum 0.9, weight decay 4e-5) without dropout and augmentation, at a rate of
+1e-4: at 1e-3 with batches of 8 a fresh DenseNet amplifies rounding about twofold with each step. Exits with 1 when a loss
+differs by more than 1e-3 of PyTorch's.
 """
 import argparse
 import json
@@ -95,7 +96,7 @@ def main():
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--learning-rate", type=float, default=1e-4)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

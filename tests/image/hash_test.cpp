@@ -4,6 +4,7 @@
 #include "io/image_write.h"
 #include "io/perceptual_hash.h"
 #include "io/resize.h"
+#include "io/sha256.h"
 #include "tests/errors.h"
 #include "tests/image/pictures.h"
 

@@ -185,7 +185,7 @@ TEST_F(Sources, NoneLeavesTheNetworkAsItIs) {
 
 TEST_F(Sources, TheNameIsCheckedAgainstTheContent) {
   const std::string content = file();
-  const std::string hash = io::sha256(io::ByteSource("x", content.data(), content.size())).substr(0, 8);
+  const std::string hash = io::sha256_hex(io::ByteSource("x", content.data(), content.size())).substr(0, 8);
   const HttpServer server([&](const auto&, auto& response) { response.set_content(content, "application/zip"); });
   const Pretrained done = load_pretrained(network_, options(server.url("/models/tiny-" + hash + ".pt")));
   EXPECT_EQ(done.file, folder_ / ("cache/tiny-" + hash + ".pt"));
