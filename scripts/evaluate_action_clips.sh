@@ -29,20 +29,24 @@ done
 echo "long videos of the test groups"
 duration() { ffprobe -v error -show_entries format=duration -of csv=p=0 "$1"; }
 for group in $test_groups; do
-  long=$work/videos/$group.mkv list=$work/videos/$group.list
+  long=$work/videos/$group.mkv
   [[ -e $long ]] && continue
-  at=0
-  : >"$list" && : >"$work/videos/$group.segments"
+  at=0 inputs=() filter='' n=0
+  : >"$work/videos/$group.segments"
   # The order of the classes differs from group to group.
   for class in $(printf '%s\n' "${classes[@]}" | sort -R --random-source=<(yes "$group")); do
     start=$at
     for video in "$ucf/$class/v_${class}_${group}"_*.avi; do
-      echo "file '$(realpath "$video")'" >>"$list"
+      inputs+=(-i "$video")
+      filter+="[$n:v]fps=25,setsar=1,setpts=PTS-STARTPTS[v$n];"
+      n=$((n + 1))
       at=$(awk -v a="$at" -v d="$(duration "$video")" 'BEGIN { print a + d }')
     done
     echo "$class $start $at" >>"$work/videos/$group.segments"
   done
-  ffmpeg -nostdin -v error -f concat -safe 0 -i "$list" -c copy -y "$long"
+  filter+=$(seq -f '[v%g]' -s '' 0 $((n - 1)))concat=n=$n
+  ffmpeg -nostdin -v error "${inputs[@]}" -filter_complex "$filter" -c:v libx264 -preset veryfast -crf 20 -y "$long.part.mkv"
+  mv "$long.part.mkv" "$long"
 done
 
 [[ -e $work/model.pt ]] ||

@@ -152,8 +152,9 @@ void Input::open() {
       fail(path_, ": is not a video that can be read (", message.empty() ? error_text(code) : message, ")");
     }
     const std::string container = format_->iformat->name;
-    AR_CHECK(!container.ends_with("_pipe") && container != "image2", path_, ": is a still image (",
-             container.substr(0, container.find('_')), "), not a video");
+    AR_CHECK(container != "image2", path_, ": is a still image, not a video");
+    AR_CHECK(!container.ends_with("_pipe"), path_, ": is a still image (", container.substr(0, container.find('_')),
+             "), not a video");
     code = avformat_find_stream_info(format_, nullptr);
     AR_CHECK(code >= 0, path_, ": is not a video that can be read (", error_text(code), ")");
     choose_streams();
