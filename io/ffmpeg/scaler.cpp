@@ -120,7 +120,7 @@ void FrameScaler::write(const AVFrame& decoded, const Tensor& slot) {
   scratch_.resize(size_t(safe * (h + 1)));
   scale(*frame, {scratch_.data(), int(safe)}, w, h);
   if (orientation_.identity()) {
-    for (int y = 0; y < h; ++y) std::memcpy(out + y * pitch, scratch_.data() + y * safe, size_t(3 * w));
+    for (int y = 0; y < h; ++y) std::memcpy(out + y * pitch, scratch_.data() + y * safe, size_t{3} * size_t(w));
     return;
   }
   const int64_t along_x = orientation_.transpose ? pitch : 3, along_y = orientation_.transpose ? 3 : pitch;
