@@ -215,7 +215,7 @@ int run(const CLI::App& app, const Options& o) {
   if (t.epochs == 0) trainer.save_last();
   const bool finished = trainer.run(observer, StopSignal::flag());
   log.finish(finished);
-  return finished ? 0 : 128 + StopSignal::received();
+  return end_of_run(t, finished);
 }
 
 }  // namespace
