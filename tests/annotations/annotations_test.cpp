@@ -106,7 +106,8 @@ TEST_F(Annotations, FoldersOfVideos) {
   EXPECT_THAT(lists.classes, ElementsAre("jump", "run"));
   EXPECT_THAT(names(lists.train), ElementsAre("jump/a.mp4 0 jump/a.mp4", "run/other.mp4 1 run/other.mp4",
                                               "run/v_run_g01_c01.avi 1 run/g01"));
-  EXPECT_MESSAGE(read_video_lists({.dataset = "folder", .data_dir = folder / "run", .annots_dir = {}}), "no folders of videos");
+  EXPECT_MESSAGE(read_video_lists({.dataset = "folder", .data_dir = folder / "run", .annots_dir = {}}),
+                 "no folders of videos");
 }
 
 TEST_F(Annotations, FoundWhateverTheCapitals) {
