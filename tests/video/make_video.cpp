@@ -21,9 +21,10 @@ constexpr int kBlock = 8, kBits = 16;  // two rows of eight blocks of 8 x 16 pix
 void ok(int code, const char* what) { AR_CHECK(code >= 0, what, ": ", error_text(code)); }
 
 /// Grey picture of frame i as RGB, then converted: so that every pixel format works.
-void paint(AVFrame* frame, int i) {
+void paint(AVFrame* frame, int i, const Movie& movie) {
   std::vector<uint8_t> rgb(size_t(3 * frame->width * frame->height));
-  for (int y = 0; y < frame->height; ++y)
+  if (movie.draw) movie.draw(i, rgb.data());
+  for (int y = 0; y < frame->height && !movie.draw; ++y)
     for (int x = 0; x < frame->width; ++x) {
       uint8_t* p = &rgb[size_t(3 * (y * frame->width + x))];
       if (y < 32 && x < 64) {
@@ -161,7 +162,7 @@ void make_video(const std::string& path, const Movie& m) {
     frame->width = c->width;
     frame->height = c->height;
     ok(av_frame_get_buffer(frame.get(), 0), "buffer");
-    paint(frame.get(), int(i));
+    paint(frame.get(), int(i), m);
     frame->pts = m.pts[i];
     ok(avcodec_send_frame(c.get(), frame.get()), "encode");
     writer.drain(c.get(), s, step);

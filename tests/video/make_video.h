@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ struct Movie {
   bool audio = false;     // a tone of 48 kHz that is loud in even seconds and silent in odd ones
   std::string pixel_format = "yuv420p";
   std::map<std::string, std::string> options = {}, muxer_options = {};  // of encoder and muxer
+  /// Draws frame i as rows of RGB, in place of the burnt-in number.
+  std::function<void(int i, uint8_t* rgb)> draw = {};
 };
 
 /// 0, step, 2 step, ...

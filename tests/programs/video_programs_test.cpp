@@ -1,0 +1,275 @@
+// ar-train-video, ar-evaluate-video and ar-predict-video as a user runs them, on videos made here: classes are the
+// direction of a motion, which no single frame shows.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <thread>
+
+#include "io/checkpoint_file.h"
+#include "tests/errors.h"
+#include "tests/programs/run.h"
+#include "tests/video/make_video.h"
+
+namespace ar {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+constexpr int kSide = 64, kFrames = 20, kTrain = 40, kTest = 6;
+const char* const kDirections[] = {"Down", "Left", "Right", "Up"};
+
+/// A square moves along one axis; its colour tells its place. Where it is in a frame says nothing about the class: a
+/// way there is as likely as the way back, and across the motion it stands where some moment of another way would have
+/// it.
+void film(const fs::path& path, int direction, unsigned seed) {
+  constexpr int kSpeed = 2, kSpan = kSpeed * (kFrames - 1);
+  std::mt19937 random(seed);
+  const int from = int(random() % (kSide - kSpan)),
+            across = int(random() % (kSide - kSpan)) + kSpeed * int(random() % kFrames);
+  const bool horizontal = direction == 1 || direction == 2, backwards = direction == 1 || direction == 3;
+  const auto wrap = [](int v) { return ((v % kSide) + kSide) % kSide; };
+  fs::create_directories(path.parent_path());
+  test::make_video(path.string(), {.codec = "libx264",
+                                   .width = kSide,
+                                   .height = kSide,
+                                   .pts = test::steps(kFrames),
+                                   .options = {{"crf", "8"}, {"preset", "ultrafast"}},
+                                   .muxer_options = {},
+                                   .draw = [=](int i, uint8_t* rgb) {
+                                     const int along = from + kSpeed * (backwards ? kFrames - 1 - i : i);
+                                     const int x = horizontal ? along : across, y = horizontal ? across : along;
+                                     for (int r = 0; r < kSide; ++r)
+                                       for (int c = 0; c < kSide; ++c, rgb += 3) {
+                                         const bool inside = wrap(r - y) < 56 && wrap(c - x) < 56;
+                                         rgb[0] = inside ? uint8_t(4 * x) : 0;
+                                         rgb[1] = inside ? uint8_t(4 * y) : 0;
+                                         rgb[2] = inside ? 128 : 30;
+                                       }
+                                   }});
+}
+
+/// A data set with lists in UCF-101's form, made once for all tests.
+class VideoPrograms : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    folder() = fs::temp_directory_path() / ("ar_video_programs_" + std::to_string(getpid()));
+    fs::create_directories(folder() / "lists");
+    std::ofstream classes(folder() / "lists/classInd.txt"), train(folder() / "lists/trainlist01.txt"),
+        test(folder() / "lists/testlist01.txt");
+    unsigned seed = 1;
+    for (int c = 0; c < 4; ++c) {
+      const std::string name = kDirections[c];
+      classes << c + 1 << " " << name << "\r\n";
+      for (int i = 0; i < kTrain + kTest; ++i) {
+        char file[64];
+        std::snprintf(file, sizeof file, "%s/v_%s_g%02d_c01.avi", name.c_str(), name.c_str(), i);
+        film(folder() / "videos" / file, c, seed++);
+        (i < kTrain ? train : test) << file;
+        if (i < kTrain) train << " " << c + 1;
+        (i < kTrain ? train : test) << "\r\n";
+      }
+    }
+    setenv("AR_CACHE", (folder() / "cache").c_str(), 1);
+  }
+  static void TearDownTestSuite() {
+    unsetenv("AR_CACHE");
+    fs::remove_all(folder());
+  }
+  void TearDown() override { fs::remove_all(folder() / "m"); }
+
+  static fs::path& folder() {
+    static fs::path path;
+    return path;
+  }
+  static std::string path(const std::string& name) { return (folder() / name).string(); }
+  static std::vector<std::string> data() {
+    return {"--dataset", "UCF-101", "--data-dir", path("videos"), "--annots-dir", path("lists")};
+  }
+  /// The options of a small run; of those given twice the later counts.
+  static std::vector<std::string> options(const std::vector<std::string>& run_options,
+                                          const std::vector<std::string>& model_options) {
+    std::vector<std::string> all = data();
+    const auto add = [&](const std::vector<std::string>& more) {
+      for (const std::string& option : more) {
+        const auto same = option.starts_with("--") ? std::find(all.begin(), all.end(), option) : all.end();
+        if (same != all.end()) all.erase(same, same + 2);
+      }
+      all.insert(all.end(), more.begin(), more.end());
+    };
+    add({"--frames-per-clip", "8", "--clips-per-video", "2", "--resize", "64x64", "--crop-size", "64", "--batch-size",
+         "8", "--threads", "1", "--epochs", "2", "--learning-rate", "0.01", "--save-checkpoint", path("m/model.pt")});
+    add(run_options);
+    all.insert(all.end(), {"--no-mirror", "LRCN", "--pretrained", "none", "--rnn-units", "32"});
+    if (std::find(model_options.begin(), model_options.end(), "--feature-extractor") == model_options.end())
+      all.insert(all.end(), {"--feature-extractor", "tiny_darknet"});
+    all.insert(all.end(), model_options.begin(), model_options.end());
+    return all;
+  }
+  static Outcome train(const std::vector<std::string>& run_options = {},
+                       const std::vector<std::string>& model_options = {}) {
+    return run("ar-train-video", options(run_options, model_options), folder());
+  }
+  static std::string error_of_training(const std::vector<std::string>& run_options, int code = 1,
+                                       const std::vector<std::string>& model_options = {}) {
+    const Outcome outcome = train(run_options, model_options);
+    EXPECT_EQ(outcome.code, code) << outcome.err;
+    const size_t at = outcome.err.rfind("error: ");
+    EXPECT_TRUE(at == 0 || (at != std::string::npos && outcome.err[at - 1] == '\n')) << outcome.err;
+    if (at == std::string::npos) return outcome.err;
+    EXPECT_EQ(outcome.err.find('\n', at), outcome.err.size() - 1) << outcome.err;
+    return outcome.err.substr(at);
+  }
+  static Outcome evaluate(const std::vector<std::string>& more = {}) {
+    std::vector<std::string> all = data();
+    all.insert(all.end(), {"--checkpoint", path("m/model.pt"), "--threads", "1"});
+    all.insert(all.end(), more.begin(), more.end());
+    return run("ar-evaluate-video", all, folder());
+  }
+};
+
+void expect_same_weights(const std::string& a, const std::string& b) {
+  const io::Value first = io::load_checkpoint_file(a), second = io::load_checkpoint_file(b);
+  const auto x = first.at("model").tensors(), y = second.at("model").tensors();
+  ASSERT_EQ(x.size(), y.size());
+  for (size_t i = 0; i < x.size(); ++i)
+    EXPECT_EQ(x[i].second.to_vector<double>(), y[i].second.to_vector<double>()) << x[i].first;
+  EXPECT_EQ(first.at("single_frame").at("weight").tensor().to_vector<double>(),
+            second.at("single_frame").at("weight").tensor().to_vector<double>());
+}
+
+TEST_F(VideoPrograms, OnlyTheLSTMSeesTheDirectionOfMotion) {
+  const Outcome trained =
+      train({"--epochs",          "60",         "--optimizer",  "Adam",  "--scheduler",       "Cosine",
+             "--learning-rate",   "0.01",       "--batch-size", "16",    "--frames-per-clip", "16",
+             "--clips-per-video", "3",          "--resize",     "32x32", "--crop-size",       "32",
+             "--logdir",          path("m/log")},
+            {"--freeze-fe", "--dropout", "0", "--feature-extractor", "resnet18"});
+  ASSERT_EQ(trained.code, 0) << trained.err;
+  for (const char* file : {"m/log/report.html", "m/log/metrics.jsonl", "m/model.pt", "m/model.last.pt"})
+    EXPECT_TRUE(fs::exists(folder() / file)) << file;
+  const Outcome evaluated = evaluate({"--json", path("m/scores.json"), "--report", path("m/scores.html")});
+  ASSERT_EQ(evaluated.code, 0) << evaluated.err;
+  const auto scores = nlohmann::json::parse(std::ifstream(folder() / "m/scores.json"));
+  EXPECT_GE(scores["video"]["top1"].get<double>(), 0.95) << evaluated.out << trained.err;
+  EXPECT_GE(scores["clip"]["top1"].get<double>(), 0.8);
+  EXPECT_LE(scores["single_frame"]["top1"].get<double>(), 0.5) << "four classes; chance is a quarter";
+  for (const char* which : {"video", "clip", "single_frame"})
+    for (const char* k : {"top1", "top3", "top5"}) EXPECT_TRUE(scores[which].contains(k)) << which << k;
+  EXPECT_EQ(scores["missing"], 0);
+  EXPECT_EQ(scores["per_class"].size(), 4u);
+  EXPECT_EQ(scores["confusion"].size(), 4u);
+  EXPECT_TRUE(fs::exists(folder() / "m/scores.html"));
+
+  // Ten views, and features from the cache, say much the same.
+  ASSERT_EQ(evaluate({"--json", path("m/again.json")}).code, 0);
+  EXPECT_EQ(nlohmann::json::parse(std::ifstream(folder() / "m/again.json")), scores);
+  EXPECT_EQ(evaluate({"--ten-crop"}).code, 0);
+
+  const Outcome predicted = run("ar-predict-video",
+                                {"--checkpoint", path("m/model.pt"), "--json", "--timeline",
+                                 path("videos/Left/v_Left_g43_c01.avi"), path("nowhere.avi")},
+                                folder());
+  EXPECT_EQ(predicted.code, 1);  // one of them cannot be read
+  EXPECT_THAT(predicted.err, HasSubstr("nowhere.avi"));
+  const auto line = nlohmann::json::parse(predicted.out.substr(0, predicted.out.find('\n')));
+  EXPECT_EQ(line["top"][0]["class"], "Left");
+  EXPECT_EQ(line["top"].size(), 4u);
+  EXPECT_FALSE(line["timeline"].empty());
+}
+
+TEST_F(VideoPrograms, TwoEpochsAndTwoMoreAreFour) {
+  for (const std::vector<std::string>& model : {std::vector<std::string>{}, {"--freeze-fe"}}) {
+    fs::remove_all(folder() / "m");
+    const std::vector<std::string> more{"--clips-per-video", "1"};
+    const auto run_of = [&](const char* epochs, const char* file, const char* resume) {
+      std::vector<std::string> all = more;
+      all.insert(all.end(), {"--epochs", epochs, "--save-checkpoint", path(file)});
+      if (resume) all.insert(all.end(), {"--resume-checkpoint", resume});
+      const Outcome outcome = train(all, model);
+      EXPECT_EQ(outcome.code, 0) << outcome.err;
+    };
+    run_of("4", "m/whole/model.pt", nullptr);
+    run_of("2", "m/model.pt", nullptr);
+    run_of("4", "m/model.pt", "auto");
+    expect_same_weights(path("m/whole/model.last.pt"), path("m/model.last.pt"));
+  }
+}
+
+TEST_F(VideoPrograms, StoppedWithinAnEpochItGoesOnAsIfNothingHadHappened) {
+  const std::vector<std::string> more{"--epochs", "3", "--resume-checkpoint", "auto"};
+  std::vector<std::string> whole = more;
+  whole.insert(whole.end(), {"--save-checkpoint", path("m/whole/model.pt")});
+  ASSERT_EQ(train(whole).code, 0);
+  std::mt19937 random(3);
+  for (int attempt = 0; attempt < 4; ++attempt) {
+    Program program("ar-train-video", options(more, {}), folder());
+    std::this_thread::sleep_for(std::chrono::milliseconds(300 + random() % 1500));
+    program.signal(attempt == 2 ? SIGKILL : SIGTERM);
+    if (program.wait().code == 0) break;
+  }
+  const Outcome last = train(more);
+  ASSERT_EQ(last.code, 0) << last.err;
+  expect_same_weights(path("m/whole/model.last.pt"), path("m/model.last.pt"));
+}
+
+TEST_F(VideoPrograms, MissingAndBrokenVideosAreCountedAndListed) {
+  fs::create_directories(folder() / "m");
+  fs::copy(folder() / "lists", folder() / "m/lists");
+  std::ofstream(folder() / "m/lists/trainlist01.txt", std::ios::app) << "Up/v_Up_g90_c01.avi 4\n";
+  std::ofstream(folder() / "videos/Up/v_Up_g91_c01.avi") << "this is no video";
+  std::ofstream(folder() / "m/lists/trainlist01.txt", std::ios::app) << "Up/v_Up_g91_c01.avi 4\n";
+  const std::vector<std::string> more{"--annots-dir", path("m/lists"), "--epochs", "1"};
+  const Outcome outcome = train(more, {"--freeze-fe"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("1 video of the list missing"));
+  EXPECT_THAT(outcome.err, HasSubstr("1 video cannot be read"));
+  std::ifstream listed(folder() / "m/model.video-problems.txt");
+  const std::string lines{std::istreambuf_iterator<char>(listed), {}};
+  EXPECT_THAT(lines, HasSubstr("v_Up_g90_c01.avi"));
+  EXPECT_THAT(lines, HasSubstr("v_Up_g91_c01.avi"));
+  for (int i = 0; i < 9; ++i)
+    std::ofstream(folder() / "m/lists/trainlist01.txt", std::ios::app) << "Up/v_Up_g8" << i << "_c01.avi 4\n";
+  EXPECT_THAT(error_of_training(more), HasSubstr("--allow-missing"));
+  fs::remove(folder() / "videos/Up/v_Up_g91_c01.avi");
+}
+
+TEST_F(VideoPrograms, BadUseIsOneLine) {
+  EXPECT_THAT(error_of_training({"--frames-per-clip", "0"}, 2), HasSubstr("--frames-per-clip"));
+  EXPECT_THAT(error_of_training({"--resize", "64"}), HasSubstr("--resize 64"));
+  EXPECT_THAT(error_of_training({"--crop-size", "65"}), HasSubstr("65 x 65"));
+  EXPECT_THAT(error_of_training({"--dataset", "UCF-102"}, 2), HasSubstr("UCF-101"));
+  EXPECT_THAT(error_of_training({"--data-dir", path("nowhere")}), HasSubstr("nowhere: no such folder"));
+  EXPECT_THAT(error_of_training({"--annots-dir", path("nowhere")}), HasSubstr("classInd.txt"));
+  EXPECT_THAT(error_of_training({"--batch-size", "3000"}), HasSubstr("3000"));
+  EXPECT_THAT(error_of_training({}, 2, {"--head", "none"}), HasSubstr("--head"));
+  EXPECT_EQ(run("ar-train-video", {"--data-dir", "x", "--frames-per-clip", "4", "LSTM"}, folder()).code, 2);
+  EXPECT_EQ(run("ar-train-video", {"--help"}, folder()).code, 0);
+  EXPECT_EQ(run("ar-train-video", {"--data-dir", "x", "--frames-per-clip", "4", "LRCN", "--help"}, folder()).code, 0);
+}
+
+TEST_F(VideoPrograms, BadCheckpointsAreOneLine) {
+  ASSERT_EQ(train({"--epochs", "1"}, {"--freeze-fe"}).code, 0);
+  const std::string model = path("m/model.pt");
+  EXPECT_THAT(error_of_training({"--resume-checkpoint", model}, 1, {"--freeze-fe", "--rnn-layers", "2"}),
+              HasSubstr("give --rnn-layers 1"));
+  EXPECT_THAT(error_of_training({"--resume-checkpoint", model, "--frames-per-clip", "9"}, 1, {"--freeze-fe"}),
+              HasSubstr("--frames-per-clip 8"));
+
+  const Outcome other =
+      run("ar-evaluate-video", {"--checkpoint", model, "--dataset", "folder", "--data-dir", path("cache")}, folder());
+  EXPECT_EQ(other.code, 1);
+  EXPECT_EQ(std::count(other.err.begin(), other.err.end(), '\n'), 1) << other.err;
+  EXPECT_EQ(
+      run("ar-evaluate-video", {"--checkpoint", path("lists/classInd.txt"), "--data-dir", path("videos")}, folder())
+          .code,
+      1);
+}
+
+}  // namespace
+}  // namespace ar
