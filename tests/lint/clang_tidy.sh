@@ -1,7 +1,7 @@
 #!/bin/bash
 # usage: clang_tidy.sh BUILD_DIR [--all | FILE...]
 # clang-tidy with .clang-tidy's checks over FILEs; by default over the library and the programs' main files, which brings
-# in most headers of io/, scrape/ and apps/; --all takes their sources too, which takes three times as long. 77 is a skip.
+# in most headers of io/, scrape/ and apps/; --all takes their sources too, which takes twice as long. 77 is a skip.
 build=$(realpath "$1")
 shift
 source "$(dirname "$0")/files.sh"
