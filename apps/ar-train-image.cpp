@@ -123,7 +123,7 @@ int run(const CLI::App& app, const Options& o) {
   apply_machine_options(o.machine);
   const StopSignal stop_signal;
   const std::optional<io::Value> checkpoint = resumed_checkpoint(t);
-  prepare_output(t, checkpoint.has_value());
+  prepare_output(t);
 
   const io::ImageTransform transform{.augment = io::augment_named(o.augment)};
   ImageModelInfo info{.feature_extractor = o.extractor.feature_extractor,
@@ -212,6 +212,7 @@ int run(const CLI::App& app, const Options& o) {
     training.start(0);
     if (const auto batch = training.next()) log.image("samples", 0, sample_picture(*batch));
   }
+  if (!checkpoint) set_aside_earlier_run(t);
   if (t.epochs == 0) trainer.save_last();
   const bool finished = trainer.run(observer, StopSignal::flag());
   log.finish(finished);

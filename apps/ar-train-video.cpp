@@ -98,7 +98,7 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
   apply_machine_options(o.machine);
   const StopSignal stop_signal;
   const std::optional<io::Value> checkpoint = resumed_checkpoint(t);
-  prepare_output(t, checkpoint.has_value());
+  prepare_output(t);
 
   o.data.workers = std::max(t.data_loader_workers, 1);
   o.data.problems = log_path(t, "video-problems.txt");
@@ -205,6 +205,7 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
     training.start(0);
     if (const auto batch = training.next()) log.image("samples", 0, clip_picture(*batch, info.crop));
   }
+  if (!checkpoint) set_aside_earlier_run(t);
   const bool finished = trainer.run(observer, StopSignal::flag());
   log.finish(finished);
   return finished ? 0 : 128 + StopSignal::received();

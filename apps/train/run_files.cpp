@@ -27,10 +27,12 @@ std::optional<io::Value> resumed_checkpoint(const TrainOptions& o) {
   return io::load_checkpoint_file(last.string());
 }
 
-void prepare_output(const TrainOptions& o, bool resumed) {
+void prepare_output(const TrainOptions& o) {
   io::check_checkpoint_name(o.save_checkpoint.string());
   const io::AtomicFile probe(o.save_checkpoint.string());  // throws where nothing can be written
-  if (resumed) return;
+}
+
+void set_aside_earlier_run(const TrainOptions& o) {
   for (const auto& file : {o.save_checkpoint, last_checkpoint(o.save_checkpoint)})
     if (std::filesystem::exists(file)) {
       std::filesystem::rename(file, previous(file));

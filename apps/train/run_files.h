@@ -13,9 +13,12 @@ namespace ar::apps {
 /// The checkpoint to go on from; none for a new run. Throws Error when the one asked for cannot be read.
 std::optional<io::Value> resumed_checkpoint(const TrainOptions& options);
 
-/// Makes the folders and tries to write there, so that a run fails now rather than after its first epoch. The
-/// checkpoints that a new run would write over are renamed: model.pt to model.previous.pt.
-void prepare_output(const TrainOptions& options, bool resumed);
+/// Makes the folders and tries to write there, so that a run fails now rather than after its first epoch.
+void prepare_output(const TrainOptions& options);
+
+/// Renames the checkpoints that a new run would write over: model.pt to model.previous.pt. Call it when nothing can
+/// fail any more but the training.
+void set_aside_earlier_run(const TrainOptions& options);
 
 /// A log file: in --logdir, or else beside the checkpoint with its name in front ("model.bad-files.tsv").
 std::filesystem::path log_path(const TrainOptions& options, std::string_view name);
