@@ -11,6 +11,8 @@ namespace {
 
 std::string as_text(const std::vector<uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }
 
+}  // namespace
+
 std::string thumbnail(const std::filesystem::path& file) try {
   constexpr int kSide = 160;
   io::Image picture;
@@ -22,8 +24,6 @@ std::string thumbnail(const std::filesystem::path& file) try {
 } catch (const Error&) {
   return "";  // gone since; the report does without
 }
-
-}  // namespace
 
 void show_images_of(const io::ImageDataset& images, Report& report) {
   report.thumbnail = [&images](int64_t index) { return thumbnail(images.file(index)); };

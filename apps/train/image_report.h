@@ -1,6 +1,7 @@
 // The pictures in the reports on image classifiers.
 #pragma once
 #include <cstdint>
+#include <filesystem>
 #include <string>
 
 #include "apps/report/html_report.h"
@@ -8,6 +9,9 @@
 #include "io/loader.h"
 
 namespace ar::apps {
+
+/// A JPEG file of a picture, 160 pixels along its longer side at most; empty if it cannot be read.
+std::string thumbnail(const std::filesystem::path& file);
 
 /// Gives the report the thumbnails and names of a data set's images, whose indices the metrics know. The data set must
 /// outlive the report.
