@@ -26,12 +26,12 @@ Value load_checkpoint(const ByteSource& source) {
   Value value;
   if (start.empty())
     source.error("is empty");
+  else if (start.size() > 8 && start[8] == '{')  // before it a length, whose bytes may look like anything
+    value = read_safetensors(source);
   else if (start.starts_with("PK\x03\x04"))
     value = read_torch_zip(source);
   else if (start[0] == '\x80')
     value = read_torch_legacy(source);
-  else if (start.size() > 8 && start[8] == '{')
-    value = read_safetensors(source);
   else if (start.starts_with("<"))
     source.error("is a web page, not weights; download the file itself");
   else if (start.starts_with("version https://"))
