@@ -12,8 +12,8 @@
 #include "apps/train/optimizer.h"
 #include "apps/train/pretrained_weights.h"
 #include "apps/train/run_files.h"
+#include "apps/train/run_training.h"
 #include "apps/train/stop_signal.h"
-#include "apps/train/train_log.h"
 #include "autograd/autograd.h"
 #include "io/checkpoint_file.h"
 #include "tensor/random.h"
@@ -104,7 +104,6 @@ void check_same_model(const io::Value& checkpoint, const ImageModelInfo& info) {
 /// The report after an epoch, and the pictures for TensorBoard.
 void write_report(const Options& o, const nlohmann::json& options, const ImageData& data, RunLog& log,
                   const EpochReport& epoch) {
-  if (!log.enabled()) return;
   Report report{.title = "Training of " + o.extractor.feature_extractor,
                 .subtitle = o.data_dir.string(),
                 .tiles = {{std::to_string(epoch.epoch) + " of " + std::to_string(o.train.epochs), "epochs"}},
@@ -200,23 +199,21 @@ int run(const CLI::App& app, const Options& o) {
                   trainer_options(t));
   if (checkpoint) trainer.load_state(*checkpoint);
 
-  RunLog log({.folder = t.logdir, .resume_step = checkpoint ? trainer.step() : -1});
-  log.options(options, {{"validation", "top1"}, {"validation", "loss"}, {"train", "loss"}});
-  TrainLog observer(log,
-                    {.epochs = t.epochs,
-                     .training = samples,
-                     .validation = data.validation ? data.validation->size() : 0,
-                     .unit = "images"},
-                    [&](const EpochReport& epoch) { write_report(o, options, data, log, epoch); });
-  if (log.enabled() && !checkpoint) {
-    training.start(0);
-    if (const auto batch = training.next()) log.image("samples", 0, sample_picture(*batch));
-  }
-  if (!checkpoint) set_aside_earlier_run(t);
-  if (t.epochs == 0) trainer.save_last();
-  const bool finished = trainer.run(observer, StopSignal::flag());
-  log.finish(finished);
-  return end_of_run(t, finished);
+  return run_training(
+      trainer,
+      {.train = t,
+       .options = options,
+       .sizes = {.epochs = t.epochs,
+                 .training = samples,
+                 .validation = data.validation ? data.validation->size() : 0,
+                 .unit = "images"},
+       .resumed = checkpoint.has_value(),
+       .log_samples =
+           [&](RunLog& log) {
+             training.start(0);
+             if (const auto batch = training.next()) log.image("samples", 0, sample_picture(*batch));
+           },
+       .log_epoch = [&](RunLog& log, const EpochReport& epoch) { write_report(o, options, data, log, epoch); }});
 }
 
 }  // namespace

@@ -8,8 +8,8 @@
 #include "apps/report/progress.h"
 #include "apps/train/optimizer.h"
 #include "apps/train/run_files.h"
+#include "apps/train/run_training.h"
 #include "apps/train/stop_signal.h"
-#include "apps/train/train_log.h"
 #include "apps/video/clip_pictures.h"
 #include "apps/video/frame_features.h"
 #include "apps/video/options.h"
@@ -74,7 +74,6 @@ ClipData feature_clips(const VideoSplit& split, const io::ClipOptions& options, 
 /// The report after an epoch, and the pictures for TensorBoard.
 void write_report(const VideoTrainOptions& o, const std::string& title, const nlohmann::json& options,
                   const VideoSet& set, const ClipData& data, RunLog& log, const EpochReport& epoch) {
-  if (!log.enabled()) return;
   Report report{.title = "Training of " + title,
                 .subtitle = o.data.lists.data_dir.string(),
                 .tiles = {{std::to_string(epoch.epoch) + " of " + std::to_string(o.train.epochs), "epochs"}},
@@ -193,22 +192,24 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
                   trainer_options(t));
   if (checkpoint) trainer.load_state(*checkpoint);
 
-  RunLog log({.folder = t.logdir, .resume_step = checkpoint ? trainer.step() : -1});
-  log.options(options, {{"validation", "top1"}, {"validation", "loss"}, {"train", "loss"}});
-  TrainLog observer(log,
-                    {.epochs = t.epochs,
-                     .training = samples,
-                     .validation = data.validation ? data.validation->size() : 0,
-                     .unit = "clips"},
-                    [&](const EpochReport& epoch) { write_report(o, model->title(), options, set, data, log, epoch); });
-  if (log.enabled() && !checkpoint && !model->frozen()) {
-    training.start(0);
-    if (const auto batch = training.next()) log.image("samples", 0, clip_picture(*batch, info.crop));
-  }
-  if (!checkpoint) set_aside_earlier_run(t);
-  const bool finished = trainer.run(observer, StopSignal::flag());
-  log.finish(finished);
-  return finished ? 0 : 128 + StopSignal::received();
+  return run_training(trainer, {.train = t,
+                                .options = options,
+                                .sizes = {.epochs = t.epochs,
+                                          .training = samples,
+                                          .validation = data.validation ? data.validation->size() : 0,
+                                          .unit = "clips"},
+                                .resumed = checkpoint.has_value(),
+                                .log_samples =
+                                    [&](RunLog& log) {
+                                      if (model->frozen()) return;  // batches of features, not of pictures
+                                      training.start(0);
+                                      if (const auto batch = training.next())
+                                        log.image("samples", 0, clip_picture(*batch, info.crop));
+                                    },
+                                .log_epoch =
+                                    [&](RunLog& log, const EpochReport& epoch) {
+                                      write_report(o, model->title(), options, set, data, log, epoch);
+                                    }});
 }
 
 }  // namespace

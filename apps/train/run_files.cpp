@@ -1,7 +1,6 @@
 #include "apps/train/run_files.h"
 
 #include "apps/report/progress.h"
-#include "apps/train/stop_signal.h"
 #include "io/atomic_file.h"
 #include "io/checkpoint_file.h"
 
@@ -46,13 +45,6 @@ std::filesystem::path log_path(const TrainOptions& o, std::string_view name) {
   beside += ".";
   beside += name;
   return beside;
-}
-
-int end_of_run(const TrainOptions& o, bool finished) {
-  if (finished) return 0;
-  log_line("stopped; all is in " + last_checkpoint(o.save_checkpoint).string() +
-           ", and the same command with --resume-checkpoint auto goes on from it");
-  return 128 + StopSignal::received();
 }
 
 TrainerOptions trainer_options(const TrainOptions& o) {

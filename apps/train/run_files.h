@@ -23,10 +23,6 @@ void set_aside_earlier_run(const TrainOptions& options);
 /// A log file: in --logdir, or else beside the checkpoint with its name in front ("model.bad-files.tsv").
 std::filesystem::path log_path(const TrainOptions& options, std::string_view name);
 
-/// The exit code of a run: 0 when it `finished`, else 128 and the number of the signal, with a line that says how to go
-/// on.
-int end_of_run(const TrainOptions& options, bool finished);
-
 TrainerOptions trainer_options(const TrainOptions& options);
 
 }  // namespace ar::apps

@@ -1,0 +1,29 @@
+#include "apps/train/run_training.h"
+
+#include <nlohmann/json.hpp>
+
+#include "apps/train/run_files.h"
+#include "apps/train/stop_signal.h"
+
+namespace ar::apps {
+
+int run_training(Trainer& trainer, const TrainingRun& run) {
+  RunLog log({.folder = run.train.logdir, .resume_step = run.resumed ? trainer.step() : -1});
+  log.options(run.options, {{"validation", "top1"}, {"validation", "loss"}, {"train", "loss"}});
+  TrainLog observer(log, run.sizes, [&](const EpochReport& epoch) {
+    if (log.enabled() && run.log_epoch) run.log_epoch(log, epoch);
+  });
+  if (!run.resumed) {
+    if (log.enabled() && run.log_samples) run.log_samples(log);
+    set_aside_earlier_run(run.train);
+  }
+  if (run.train.epochs == 0) trainer.save_last();
+  const bool finished = trainer.run(observer, StopSignal::flag());
+  log.finish(finished);
+  if (finished) return 0;
+  log_line("stopped; all is in " + last_checkpoint(run.train.save_checkpoint).string() +
+           ", and the same command with --resume-checkpoint auto goes on from it");
+  return 128 + StopSignal::received();
+}
+
+}  // namespace ar::apps
