@@ -1,0 +1,56 @@
+// Memory, streams and events of the device, behind one small interface with two implementations: device_cuda.cpp (the
+// CUDA runtime) and emulation/device.cpp (host memory). Only these two, gpu.h and the files that wrap cuBLAS and cuDNN
+// know CUDA's own interface.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <source_location>
+
+namespace ar::gpu {
+
+struct Stream {
+  void* handle = nullptr;  // null: the default stream
+};
+struct Event {
+  void* handle = nullptr;
+};
+
+// ---- memory ----
+/// 256-byte aligned; contents undefined (emulated: all bits set, NaN). Null when there is not so much.
+void* allocate(std::size_t bytes);
+void release(void* memory) noexcept;
+/// Host memory that copies run from and to while kernels compute. Null when there is not so much.
+void* allocate_pinned(std::size_t bytes);
+void release_pinned(void* memory) noexcept;
+/// Asynchronous, in any direction. Host memory that is not pinned makes it wait for what was queued before.
+void copy(void* to, const void* from, std::size_t bytes, Stream = {});
+void fill(void* memory, int byte, std::size_t bytes, Stream = {});
+struct MemoryInfo {
+  std::int64_t free, total;
+};
+MemoryInfo memory_info();
+
+// ---- streams and events ----
+Stream create_stream();
+void destroy(Stream);
+void synchronize(Stream = {});
+Event create_event();
+void destroy(Event);
+void record(Event, Stream = {});
+/// What is queued on the stream from now on begins after the event.
+void wait(Stream, Event);
+float milliseconds(Event begin, Event end);
+
+// ---- the device ----
+int device_count();
+/// Makes a device the calling thread's. Throws Error with the reason when it cannot be used.
+void use_device(int index);
+/// How many blocks keep the whole device busy; kernels with a grid-stride loop use no more.
+std::int64_t most_blocks();
+/// AR_CUDA_SYNC=1: every launch is waited for, so that an error names the kernel that made it.
+bool synchronous();
+
+/// Throws Error "cuda: WHAT (FILE:LINE): text of the status" unless the status (a cudaError_t) is success.
+void check(int status, const char* what, std::source_location where = std::source_location::current());
+
+}  // namespace ar::gpu
