@@ -47,8 +47,7 @@ int main(int argc, char** argv) {
   app.add_option("--count", o.fetch.count, "videos per action")->check(CLI::PositiveNumber);
   app.add_option("--max-duration", o.fetch.max_duration, "seconds of a video at most")->check(CLI::PositiveNumber);
   app.add_option("--max-megabytes", o.max_megabytes, "of a video")->check(CLI::PositiveNumber);
-  app.add_option("--rate-megabytes", o.rate_megabytes, "per second, for yt-dlp; 0: no limit")
-      ->check(CLI::NonNegativeNumber);
+  app.add_option("--rate-megabytes", o.rate_megabytes, "per second; 0: no limit")->check(CLI::NonNegativeNumber);
   app.add_option("--max-height", o.fetch.max_height, "of the pictures, where there is a choice")
       ->check(CLI::PositiveNumber);
   app.add_option("--yt-dlp", o.fetch.yt_dlp, "name or path of that program");

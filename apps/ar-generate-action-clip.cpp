@@ -176,6 +176,9 @@ int run(const CLI::App& app, Options& o) {
               r.skipped ? (", " + std::to_string(r.skipped) + " done before").c_str() : "",
               r.failed ? (", " + std::to_string(r.failed) + " failed").c_str() : "",
               r.stopped ? ", stopped early" : "");
+  if (!o.quiet && r.videos > 0)
+    std::printf("classifier %.1f s, waiting for frames %.1f s, cutting %.1f s\n", r.times.classifying, r.times.waiting,
+                r.times.cutting);
   if (r.stopped) return 128 + StopSignal::received();
   return r.failed ? kFailed : 0;
 }
@@ -185,8 +188,7 @@ int run(const CLI::App& app, Options& o) {
 int main(int argc, char** argv) {
   CLI::App app(
       "Cuts candidate action clips out of videos: an image classifier looks at the frames, and clips are cut around "
-      "its "
-      "strongest responses. A run that was stopped goes on when it is started again.");
+      "its strongest responses. A run that was stopped goes on when it is started again.");
   Options options;
   add_common_options(app);
   add_options(app, options);

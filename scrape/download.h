@@ -17,6 +17,7 @@ struct Download {
   const std::atomic<bool>* stop = nullptr;  ///< when it turns true the download ends with an Error, to be resumed later
   int attempts = 4;                         ///< of lost connections and answers of status 408, 429 and 5xx
   double pause_s = 1;                       ///< before the second attempt; doubles each time
+  int64_t bytes_per_s = 0;                  ///< at most, on average over some seconds; 0: no limit
   double stall_s = 30;                      ///< a connection without any byte for so long is lost
 };
 

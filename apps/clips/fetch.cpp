@@ -97,7 +97,7 @@ class Fetcher {
     std::atomic<bool> stop = false;
     bool too_large = false;
     double duration = 0;
-    scrape::Download request{.url = url, .path = file};
+    scrape::Download request{.url = url, .path = file, .bytes_per_s = options_.rate};
     request.progress = [&](int64_t done, int64_t total) {
       too_large = std::max(done, total) > options_.max_bytes;
       if (too_large || stopped()) stop = true;

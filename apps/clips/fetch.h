@@ -14,7 +14,7 @@ struct FetchOptions {
   int64_t count = 20;                      // videos per action
   double max_duration = 600;               // seconds
   int64_t max_bytes = int64_t{200} << 20;  // per video
-  int64_t rate = 0;                        // bytes per second for yt-dlp; 0: no limit
+  int64_t rate = 0;                        // bytes per second; 0: no limit
   int max_height = 480;                    // of the pictures, where there is a choice
   std::string yt_dlp = "yt-dlp";           // name or path of the program
   const std::atomic<bool>* stop = nullptr;

@@ -1,7 +1,9 @@
 #include "apps/clips/generator.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cctype>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -18,6 +20,10 @@
 namespace ar::apps {
 namespace fs = std::filesystem;
 namespace {
+
+double clock_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 constexpr size_t kClassesPerVideo = 64;  // of those that respond at all, the strongest compete for windows
 
@@ -132,10 +138,14 @@ class Run {
       }
     }
     bool complete = true;
-    VideoScores scores = score_video(record.path, one_at_a_time(), options_, [&](double part) {
-      complete = progress(part * 0.95);
-      return complete;
-    });
+    GenerateTimes times;
+    const auto advance = [&](double part) { return complete = progress(part * 0.95); };
+    VideoScores scores = score_video(record.path, one_at_a_time(), options_, advance, &times);
+    {
+      const std::lock_guard lock(mutex_);
+      result_.times.classifying += times.classifying;
+      result_.times.waiting += times.waiting;
+    }
     if (!complete) return std::nullopt;
     if (scores.damaged || scores.missing_seconds > 0)
       log_line(printable(record.path) + ": damaged: " + std::to_string(scores.damaged) +
@@ -182,7 +192,12 @@ class Run {
       const auto same = [&](const ClipRecord& c) { return c.file == clip.file; };
       const std::string out = options_.out_dir + "/" + clip.file;
       if (std::any_of(record.clips.begin(), record.clips.end(), same) && fs::exists(out)) continue;
+      const double start = clock_seconds();
       const io::Cut written = io::cut_clip(record.path, w.start, w.end, out, options_.cut);
+      {
+        const std::lock_guard lock(mutex_);
+        result_.times.cutting += clock_seconds() - start;
+      }
       clip.frames = written.frames;
       clip.lead = written.lead;
       if (written.cropped) log_line(printable(out) + ": the odd size lost its last row or column");
@@ -256,7 +271,7 @@ std::vector<int64_t> wanted_classes(const std::string& action, const std::string
 }
 
 VideoScores score_video(const std::string& path, const FrameClassifier& classifier, const GenerateOptions& options,
-                        const std::function<bool(double)>& progress) {
+                        const std::function<bool(double)>& progress, GenerateTimes* times) {
   const int threads = std::max(1, int(std::thread::hardware_concurrency()) / (2 * std::max(1, options.jobs)));
   io::FrameBatcher batcher(path, {.video = {.threads = threads, .fit = classifier.fit, .zoom = classifier.zoom},
                                   .batch_size = options.batch_size,
@@ -269,7 +284,9 @@ VideoScores score_video(const std::string& path, const FrameClassifier& classifi
   const auto classes = int64_t(classifier.classes.size());
   const double declared = batcher.facts().duration.value_or(0);
   while (const auto batch = batcher.next()) {
+    const double start = clock_seconds();
     const Tensor p = classifier.probabilities(batch->frames).contiguous(Layout::channels_first);
+    if (times) times->classifying += clock_seconds() - start, times->waiting = batcher.waited();
     AR_CHECK(p.rank() == 2 && p.size(0) == batch->frames.size(0) && p.size(1) == classes, "the classifier gave ",
              p.shape(), " for ", batch->frames.size(0), " frames and ", classes, " classes");
     for (size_t i = 0; i < batch->times.size(); ++i)

@@ -42,12 +42,20 @@ struct GenerateOptions {
   const std::atomic<bool>* stop = nullptr;             // ends the run early
 };
 
+/// Where the time of a run goes, in seconds, summed over the videos that are worked on at a time.
+struct GenerateTimes {
+  double classifying = 0;  // with the wait for another video's batch
+  double waiting = 0;      // for decoded frames
+  double cutting = 0;
+};
+
 struct GenerateResult {
   int64_t videos = 0;   // worked on by this run
   int64_t skipped = 0;  // done by a former one
   int64_t failed = 0;
   int64_t clips = 0;  // new ones
   bool stopped = false;
+  GenerateTimes times = {};
 };
 
 /// Is the file named like a video?
@@ -62,9 +70,10 @@ std::vector<std::string> find_videos(const std::vector<std::string>& paths);
 std::vector<int64_t> wanted_classes(const std::string& action, const std::string& video,
                                     const std::vector<std::string>& classes);
 
-/// Runs the classifier over a video. `progress` gets the part done, from 0 to 1, after each batch; false stops.
+/// Runs the classifier over a video. `progress` gets the part done, from 0 to 1, after each batch; false stops. Adds to
+/// `times`, if given.
 VideoScores score_video(const std::string& path, const FrameClassifier& classifier, const GenerateOptions& options,
-                        const std::function<bool(double)>& progress);
+                        const std::function<bool(double)>& progress, GenerateTimes* times = nullptr);
 
 /// Leaves in out_dir: LABEL/*.mp4, scores/*.jsonl, journal.jsonl, clips.csv, index.html. A video that cannot be read is
 /// reported on standard error and in the journal, and the others go on. Throws Error when the folder cannot be used.

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -124,6 +125,18 @@ TEST(FetchVideos, ALimitOnBytesHolds) {
   EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("larger than allowed"));
   EXPECT_EQ(r.failed, 1);
   EXPECT_TRUE(fs::is_empty(dir / "out/x"));
+}
+
+TEST(FetchVideos, ALimitOnTheRateHolds) {
+  const TempDir dir;
+  test::make_video(dir / "a.mp4", {.pts = test::steps(50)});
+  std::string video = text_of(dir / "a.mp4");
+  video += std::string("\x00\x80\x00\x00", 4) + "free" + std::string((8 << 20) - 8, '\0');  // a box of 8 MiB to skip
+  const Server server({{"/a.mp4", video}});
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(fetch_videos({{"x", {server.url("/a.mp4")}}}, {.out_dir = dir / "out", .rate = 4 << 20}).fetched, 1);
+  EXPECT_GT(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(),
+            0.5);  // a first burst is let through
 }
 
 TEST(FetchVideos, YtDlpGetsItsLimitsAndNoQueryBecomesAnOption) {
