@@ -69,8 +69,7 @@ void JsonLines::write(const Json& value) {
 
 void JsonLines::sync() { AR_CHECK(fdatasync(fd_) == 0, path_.string(), ": cannot write: ", std::strerror(errno)); }
 
-std::vector<Json> read_json_lines(const fs::path& path, int64_t* bad_lines) {
-  std::vector<Json> values;
+int64_t for_each_json_line(const fs::path& path, const std::function<void(Json&&)>& take) {
   int64_t bad = 0;
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
@@ -79,18 +78,24 @@ std::vector<Json> read_json_lines(const fs::path& path, int64_t* bad_lines) {
     if (value.is_discarded()) {
       ++bad;
     } else {
-      values.push_back(std::move(value));
+      take(std::move(value));
     }
   }
+  return bad;
+}
+
+std::vector<Json> read_json_lines(const fs::path& path, int64_t* bad_lines) {
+  std::vector<Json> values;
+  const int64_t bad = for_each_json_line(path, [&](Json&& value) { values.push_back(std::move(value)); });
   if (bad_lines) *bad_lines = bad;
   return values;
 }
 
 void filter_json_lines(const fs::path& path, const std::function<bool(const Json&)>& keep) {
   std::string text;
-  for (const Json& value : read_json_lines(path)) {
+  for_each_json_line(path, [&](const Json& value) {
     if (keep(value)) text += line_of(value);
-  }
+  });
   write_file_atomically(path.string(), text);
 }
 

@@ -28,6 +28,10 @@ class JsonLines {
   int fd_ = -1;
 };
 
+/// Calls `take` with one line after the other, of a file of any length; lines that are no JSON are left out. Returns
+/// how many those are. A missing file has no lines.
+int64_t for_each_json_line(const std::filesystem::path& path, const std::function<void(nlohmann::json&&)>& take);
+
 /// All lines of a file; lines that are no JSON are left out (and counted, if asked). A missing file has none.
 std::vector<nlohmann::json> read_json_lines(const std::filesystem::path& path, int64_t* bad_lines = nullptr);
 

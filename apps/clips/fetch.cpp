@@ -6,6 +6,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -127,6 +128,21 @@ class Fetcher {
     archived_.insert(mark);
   }
 
+  /// Seconds of what yt-dlp fetched; none where it is no video or too long. Not every site tells the length beforehand.
+  std::optional<double> duration_of(const std::string& file, const json& line) {
+    try {
+      const double duration = io::VideoReader(file).facts().duration.value_or(0);
+      AR_CHECK(duration <= options_.max_duration, text_of(line, "webpage_url"), ": takes ", duration,
+               " s, longer than allowed");
+      return duration;
+    } catch (const Error& e) {
+      log_line("note: " + printable(e.what()) + "; removed");
+      std::error_code ignored;
+      fs::remove(file, ignored);
+      return std::nullopt;
+    }
+  }
+
   void fetch_by_program(const std::string& action, const std::string& query, const std::string& folder,
                         int64_t wanted) {
     const std::string lines = options_.out_dir + "/.fetched.jsonl", log = options_.out_dir + "/yt-dlp.log";
@@ -143,12 +159,14 @@ class Fetcher {
     for (const json& line : io::read_json_lines(lines)) {
       const std::string file = text_of(line, "filepath");
       if (file.empty() || !fs::exists(file)) continue;
+      const std::optional<double> duration = duration_of(file, line);
+      if (!duration) continue;
       keep(action, {{"url", text_of(line, "webpage_url")},
                     {"id", text_of(line, "id")},
                     {"title", text_of(line, "title")},
                     {"license", text_of(line, "license")},
                     {"uploader", text_of(line, "uploader")},
-                    {"duration", line.value("duration", json())},
+                    {"duration", *duration},
                     {"file", fs::relative(file, options_.out_dir).string()}});
       ++fetched;
     }
@@ -159,7 +177,8 @@ class Fetcher {
     std::string error;
     for (std::string line; std::getline(written, line);)
       if (line.starts_with("ERROR")) error = line;
-    fail("\"", query, "\" gave no new video", error.empty() ? "" : " (" + error + ")", "; see ", log);
+    AR_CHECK(error.empty(), "\"", query, "\" gave no new video (", error, "); see ", log);
+    log_line("note: " + printable(action) + ": \"" + printable(query) + "\" gave no new video; see " + printable(log));
   }
 
   const FetchOptions& options_;
@@ -188,7 +207,7 @@ std::vector<std::string> yt_dlp_arguments(const std::string& query, const std::s
                                         "--max-downloads",
                                         std::to_string(count),
                                         "--match-filter",
-                                        "!is_live & duration <= " + std::to_string(int64_t(options.max_duration)),
+                                        "!is_live & duration <=? " + std::to_string(int64_t(options.max_duration)),
                                         "--max-filesize",
                                         std::to_string(options.max_bytes),
                                         "--format",

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "io/atomic_file.h"
 #include "io/jsonl.h"
@@ -14,9 +15,11 @@ namespace ar::apps {
 
 void VideoScores::add(double at, const float* probability, int64_t classes) {
   seconds.push_back(std::round(at * 1e6) / 1e6);
+  const auto enough = [](float p) { return p >= 1e-3f; };
   auto& kept = probabilities.emplace_back();
+  kept.reserve(size_t(std::count_if(probability, probability + classes, enough)));
   for (int64_t c = 0; c < classes; ++c)
-    if (probability[c] >= 1e-3f) kept.emplace_back(int(c), std::round(double(probability[c]) * 1e4) / 1e4);
+    if (enough(probability[c])) kept.emplace_back(int(c), float(std::round(double(probability[c]) * 1e4) / 1e4));
 }
 
 std::vector<double> VideoScores::curve(int64_t label) const {
@@ -28,7 +31,7 @@ std::vector<double> VideoScores::curve(int64_t label) const {
 }
 
 std::vector<int64_t> VideoScores::strongest(size_t most) const {
-  std::map<int64_t, double> greatest;
+  std::map<int64_t, float> greatest;
   for (const auto& frame : probabilities)
     for (const auto& [c, p] : frame) greatest[c] = std::max(greatest[c], p);
   std::vector<int64_t> labels;
@@ -52,7 +55,7 @@ void write_scores(const std::string& path, const VideoScores& scores, const std:
                    {"classes", classes}}));
   for (size_t i = 0; i < scores.seconds.size(); ++i) {
     nlohmann::json p = nlohmann::json::object();
-    for (const auto& [c, value] : scores.probabilities[i]) p[std::to_string(c)] = value;
+    for (const auto& [c, value] : scores.probabilities[i]) p[std::to_string(c)] = std::round(double(value) * 1e4) / 1e4;
     file.write(line({{"t", scores.seconds[i]}, {"p", p}}));
   }
   file.commit();
@@ -60,23 +63,28 @@ void write_scores(const std::string& path, const VideoScores& scores, const std:
 
 VideoScores read_scores(const std::string& path) {
   VideoScores scores;
-  const auto lines = io::read_json_lines(path);
+  std::optional<size_t> scored;
   try {
-    AR_CHECK(!lines.empty() && lines.size() == lines[0].at("scored").get<size_t>() + 1, path, ": is not complete");
-    scores.path = lines[0].at("video");
-    scores.duration = lines[0].at("duration");
-    scores.frames = lines[0].at("frames");
-    scores.damaged = lines[0].at("damaged");
-    scores.missing_seconds = lines[0].at("missing_seconds");
-    for (size_t i = 1; i < lines.size(); ++i) {
-      scores.seconds.push_back(lines[i].at("t"));
-      auto& kept = scores.probabilities.emplace_back();
-      for (const auto& [c, p] : lines[i].at("p").items()) kept.emplace_back(std::atoi(c.c_str()), p.get<double>());
-      std::sort(kept.begin(), kept.end());
-    }
+    io::for_each_json_line(path, [&](const nlohmann::json& line) {
+      if (scored) {
+        scores.seconds.push_back(line.at("t"));
+        auto& kept = scores.probabilities.emplace_back();
+        kept.reserve(line.at("p").size());
+        for (const auto& [c, p] : line.at("p").items()) kept.push_back({std::atoi(c.c_str()), p.get<float>()});
+        std::sort(kept.begin(), kept.end());
+      } else {
+        scored = line.at("scored").get<size_t>();
+        scores.path = line.at("video");
+        scores.duration = line.at("duration");
+        scores.frames = line.at("frames");
+        scores.damaged = line.at("damaged");
+        scores.missing_seconds = line.at("missing_seconds");
+      }
+    });
   } catch (const nlohmann::json::exception& e) {
     fail(path, ": is no file of scores (", e.what(), ")");
   }
+  AR_CHECK(scored && scores.seconds.size() == *scored, path, ": is not complete");
   return scores;
 }
 

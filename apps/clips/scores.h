@@ -16,7 +16,7 @@ struct VideoScores {
   int64_t damaged = 0;  // frames and packets that could not be decoded as they were
   double missing_seconds = 0;
   std::vector<double> seconds = {};
-  std::vector<std::vector<std::pair<int, double>>> probabilities = {};  // per frame: class and probability, by class
+  std::vector<std::vector<std::pair<int, float>>> probabilities = {};  // per frame: class and probability, by class
 
   /// Adds a frame from the probabilities of all classes.
   void add(double at, const float* probability, int64_t classes);

@@ -144,7 +144,8 @@ TEST(FetchVideos, YtDlpGetsItsLimitsAndNoQueryBecomesAnOption) {
   const auto a = yt_dlp_arguments("--exec rm; $(x)", "/o/jump", "/o/lines", 3, 8, o);
   EXPECT_EQ(a.back(), "ytsearch8:--exec rm; $(x)");
   EXPECT_EQ(a[a.size() - 2], "--");
-  for (const char* part : {"!is_live & duration <= 60", "1000", "500", "/o/archive.txt", "/o/jump/%(id)s.%(ext)s", "3"})
+  for (const char* part :
+       {"!is_live & duration <=? 60", "1000", "500", "/o/archive.txt", "/o/jump/%(id)s.%(ext)s", "3"})
     EXPECT_THAT(a, Contains(part));
   EXPECT_EQ(yt_dlp_arguments("https://a.b/watch?v=1", "f", "l", 1, 1, o).back(), "https://a.b/watch?v=1");
 }
@@ -157,6 +158,8 @@ TEST(FetchVideos, WithoutYtDlpASearchIsAnError) {
 
 TEST(FetchVideos, WhatYtDlpFetchedGoesIntoTheManifest) {
   const TempDir dir;
+  test::make_video(dir / "short.mp4", {.pts = test::steps(50)});
+  test::make_video(dir / "long.mp4", {.pts = test::steps(500)});
   // A program with yt-dlp's manners: one video per call, or an error for a query with "none" in it.
   const std::string fake = dir / "yt-dlp";
   std::ofstream(fake) << R"(#!/bin/bash
@@ -169,22 +172,28 @@ while (($#)); do
   query=$1; shift
 done
 if [[ $query == *none* ]]; then echo "ERROR: nothing found for it"; exit 1; fi
-echo video >"$file"
-printf '{"id":"abc","title":"a \\"title\\"","webpage_url":"https://x/abc","license":"CC BY","uploader":"me","duration":12,"filepath":"%s"}\n' "$file" >>"$lines"
+if [[ $query == *marathon* ]]; then length=long; else length=short; fi
+cp "$(dirname "$0")/$length.mp4" "$file"
+printf '{"id":"abc","title":"a \\"title\\"","webpage_url":"https://x/abc","license":"CC BY","uploader":"me","duration":null,"filepath":"%s"}\n' "$file" >>"$lines"
 )";
   fs::permissions(fake, fs::perms::owner_all);
-  const FetchOptions o{.out_dir = dir / "out", .count = 1, .yt_dlp = fake};
+  const FetchOptions o{.out_dir = dir / "out", .count = 1, .max_duration = 10, .yt_dlp = fake};
   testing::internal::CaptureStderr();
-  const FetchResult r = fetch_videos({{"jump", {"people jumping", "never asked"}}, {"swim", {"none"}}}, o);
+  const FetchResult r =
+      fetch_videos({{"jump", {"people jumping", "never asked"}}, {"swim", {"none"}}, {"run", {"marathon"}}}, o);
   const std::string errors = testing::internal::GetCapturedStderr();
   EXPECT_EQ(r.fetched, 1) << errors;
   EXPECT_EQ(r.failed, 1);
   EXPECT_THAT(errors, HasSubstr("nothing found for it"));
+  EXPECT_THAT(errors, HasSubstr("takes 20 s, longer than allowed; removed"));
+  EXPECT_THAT(errors, HasSubstr("note: run: \"marathon\" gave no new video"));
+  EXPECT_FALSE(fs::exists(dir / "out/run/abc.mp4"));
   const auto lines = io::read_json_lines(dir / "out/manifest.jsonl");
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_EQ(lines[0].at("license"), "CC BY");
+  EXPECT_EQ(lines[0].at("duration"), 2);
   EXPECT_EQ(lines[0].at("file"), "jump/abc.mp4");
-  EXPECT_THAT(text_of(dir / "arguments"), HasSubstr("ytsearch2:none"));
+  EXPECT_THAT(text_of(dir / "arguments"), HasSubstr("ytsearch2:marathon"));
   EXPECT_EQ(fetch_videos({{"jump", {"people jumping"}}}, o).present, 1);
 }
 

@@ -87,7 +87,7 @@ TEST(Scores, ComeBackAsTheyWere) {
   EXPECT_EQ(again.seconds, scores.seconds);
   EXPECT_EQ(again.probabilities, scores.probabilities);
   EXPECT_EQ(again.duration, 2.5);
-  EXPECT_EQ(again.curve(2), (std::vector<double>{0.87, 0}));
+  EXPECT_EQ(again.curve(2), (std::vector<double>{0.87f, 0}));
   EXPECT_EQ(again.curve(1), (std::vector<double>{0, 0}));
   EXPECT_EQ(again.strongest(1), (std::vector<int64_t>{2}));
   const std::string text = text_of(dir / "scores/a.jsonl");
