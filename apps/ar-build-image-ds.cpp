@@ -1,11 +1,9 @@
 // Builds an image data set, a folder of pictures for each class, from an image search.
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <map>
+#include <optional>
 
 #include "apps/common/program.h"
 #include "apps/images/actions.h"
@@ -19,7 +17,6 @@
 
 namespace {
 
-namespace fs = std::filesystem;
 using namespace ar;
 using namespace ar::apps;
 
@@ -34,33 +31,6 @@ struct Options {
   uint64_t max_bytes = uint64_t{32} << 20;
   int near_distance = 8;
   scrape::BuildOptions build;
-};
-
-/// A folder for what the browsers write, gone with the object. Within the data set, unless its path is too long for the
-/// sockets that Chromium makes there (108 bytes in all).
-class BrowserFolder {
- public:
-  explicit BrowserFolder(const std::string& out) {
-    const fs::path inside = fs::absolute(out) / ".ar" / "browser";
-    const bool fits = inside.string().size() < 50;
-    path_ = fits ? inside : fs::temp_directory_path() / ("ar-" + std::to_string(getpid()));
-    std::error_code error;
-    fs::remove_all(path_, error);
-  }
-  ~BrowserFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-    fs::remove(path_.parent_path(), ignored);  // .ar, when nothing is left in it
-  }
-  BrowserFolder(const BrowserFolder&) = delete;
-  BrowserFolder& operator=(const BrowserFolder&) = delete;
-  std::string sub_folder(const std::string& name) const {
-    fs::create_directories(path_ / name);
-    return path_ / name;
-  }
-
- private:
-  fs::path path_;
 };
 
 std::string summary(const std::string& name, const scrape::Ledger::Counts& counts) {
@@ -131,15 +101,13 @@ int build(Options& options) {
   build.fetch.robots = !options.ignore_robots;
   build.stop = &StopSignal::flag();
 
-  const BrowserFolder browser_folder(options.out);
-  std::atomic<int> browsers{0};
   const auto make_engine = [&]() -> std::unique_ptr<scrape::Engine> {
     const std::string save_as = options.out + "/engine-" + profile.name;
     if (profile.api) return scrape::make_api_engine(profile, save_as);
     scrape::BrowserOptions browser;
     browser.driver = options.driver;
     browser.headless = options.headless;
-    browser.profile_dir = browser_folder.sub_folder(std::to_string(++browsers));
+    browser.folder = options.out;
     browser.stop = build.stop;
     return scrape::make_page_engine(profile, browser, save_as);
   };
@@ -147,18 +115,18 @@ int build(Options& options) {
 
   scrape::BuildResult result;
   {
-    Progress progress(
-        {.label = "building", .total = static_cast<int64_t>(classes.size()) * options.images, .unit = "images"});
-    int64_t resumed = -1;
+    std::optional<Progress> progress;
     result = scrape::build_data_set(
         classes, build, make_engine, [&](const std::string& bytes) { return check_image(bytes, rules); },
         [&](const scrape::BuildProgress& state) {
-          if (resumed < 0) resumed = state.kept;
-          progress.update(state.kept);
-          progress.set("classes", std::to_string(state.classes_done) + "/" + std::to_string(state.classes));
-          progress.set("failed", std::to_string(state.failed));
-          progress.set("downloading", std::to_string(state.downloading));
-          progress.set("search", state.searching.empty() ? "" : state.searching.front());
+          if (!progress)
+            progress.emplace(ProgressOptions{.label = "building", .resumed = state.kept, .unit = "images"});
+          progress->set_total(state.expected);
+          progress->update(state.kept);
+          progress->set("classes", std::to_string(state.classes_done) + "/" + std::to_string(state.classes));
+          progress->set("failed", std::to_string(state.failed));
+          progress->set("downloading", std::to_string(state.downloading));
+          progress->set("search", state.searching.empty() ? "" : state.searching.front());
         });
   }
   const int64_t kept = report(classes, result);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -10,14 +11,16 @@
 #include <fstream>
 #include <mutex>
 #include <set>
+#include <sstream>
 #include <thread>
+#include <unordered_map>
 
 #include "scrape/url.h"
 
 namespace ar::scrape {
 namespace {
 
-constexpr const char* kSpool = "spool:";  // a thumbnail that came as a data: URI lies in .ar/thumbs until it is needed
+constexpr const char* kSpool = "spool:";  // a thumbnail that came as a data: URI lies in a file until it is needed
 constexpr int kSearchFailuresInARow = 3;  // then the engine is given up
 constexpr int64_t kMaxTarget = 1 << 20;   // results asked for in one class
 
@@ -69,6 +72,7 @@ class Builder {
     size_t c;
     Record record;
     std::string url;
+    std::optional<Record> same = {};  // what became of this URL in another class
   };
 
   static std::vector<std::string> names(const std::vector<ActionClass>& classes) {
@@ -98,17 +102,20 @@ class Builder {
 
   // ---- searching ----------------------------------------------------------------------------------------------------
 
+  /// Whether there is nothing more to be had from this query.
+  bool over(size_t c, const std::string& query) const {
+    return classes_[c].failed.contains(query) || ledger_.search_of(c, query).end;
+  }
+
   /// The next query of this class to search for, given what was searched before; nothing if there is none.
   const std::string* next_query(size_t c) {
     Class& entry = classes_[c];
-    const auto over = [&](const std::string& query) {
-      return entry.failed.contains(query) || ledger_.search_of(c, query).end;
-    };
+    const bool all_over = std::all_of(entry.queries.begin(), entry.queries.end(),
+                                      [&](const std::string& query) { return over(c, query); });
     for (;;) {
       for (const std::string& query : entry.queries) {
-        if (!over(query) && ledger_.search_of(c, query).wanted < per_query(entry)) return &query;
+        if (!over(c, query) && ledger_.search_of(c, query).wanted < per_query(entry)) return &query;
       }
-      const bool all_over = std::all_of(entry.queries.begin(), entry.queries.end(), over);
       if (all_over || !ledger_.used_up(c) || entry.target >= kMaxTarget) return nullptr;
       entry.target *= 2;
     }
@@ -206,15 +213,13 @@ class Builder {
         const std::string name = hex64(hash64(ledger_.name(c) + "\n" + record.url + "\n" + record.thumb));
         record.thumb = data ? kSpool + name : "";
         if ((record.url.empty() && !data) || ledger_.knows(c, record)) return;
-        if (data) write_file(spool_path(name), data->bytes);
+        if (data) write_file(ledger_.spooled(name), data->bytes);
       }
       ledger_.add(c, std::move(record));
     });
   }
 
   // ---- downloading --------------------------------------------------------------------------------------------------
-
-  std::string spool_path(const std::string& name) const { return options_.ledger.folder + "/.ar/thumbs/" + name; }
 
   /// Nothing can change any more: every class is full, or has used up all that its searches give.
   bool all_settled() {
@@ -226,7 +231,18 @@ class Builder {
     return true;
   }
 
+  /// The next that is to be started now. What another class is fetching waits for that.
   std::optional<Download> next_download() {
+    while (auto next = next_wanted()) {
+      if (next->same || next->url.starts_with(kSpool)) return next;
+      const auto [at, is_first] = waiting_.try_emplace(next->url);
+      if (is_first) return next;
+      at->second.push_back(std::move(*next));
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Download> next_wanted() {
     if (!again_.empty()) {
       Download next = std::move(again_.front());
       again_.pop_front();
@@ -237,7 +253,10 @@ class Builder {
         const bool full = !record->url.empty();
         record->source = full ? "full" : "thumb";
         std::string url = full ? record->url : record->thumb;
-        return Download{c, std::move(*record), std::move(url)};
+        auto same = ledger_.same_elsewhere(c, *record);
+        // The cause of a failure is that of the full size, even where the thumbnail was good.
+        if (same && same->cause.empty() && same->source != record->source) same.reset();
+        return Download{c, std::move(*record), std::move(url), std::move(same)};
       }
     }
     return std::nullopt;
@@ -285,10 +304,20 @@ class Builder {
   BuildProgress progress() {
     BuildProgress state;
     state.classes = classes_.size();
+    int64_t known = 0;  // classes of which all results are found
     for (size_t c = 0; c < classes_.size(); ++c) {
-      state.classes_done += ledger_.full(c) ? 1 : 0;
-      if (classes_[c].searching) state.searching.push_back(classes_[c].queries.front());
+      const Class& entry = classes_[c];
+      if (entry.searching) state.searching.push_back(entry.queries.front());
+      const bool all_found = !entry.searching && std::all_of(entry.queries.begin(), entry.queries.end(),
+                                                             [&](const auto& query) { return over(c, query); });
+      if (!all_found && !ledger_.full(c)) continue;
+      ++known;
+      state.classes_done += ledger_.full(c) || ledger_.used_up(c) ? 1 : 0;
+      state.expected += std::min(options_.ledger.wanted, ledger_.kept(c) + ledger_.open(c));
     }
+    const auto classes = static_cast<int64_t>(classes_.size());
+    state.expected +=
+        (classes - known) * (known > 0 ? std::max<int64_t>(1, state.expected / known) : options_.ledger.wanted);
     state.kept = ledger_.kept_in_all();
     state.failed = ledger_.failed_in_all();
     state.downloading = pool_->pending();
@@ -297,46 +326,99 @@ class Builder {
   }
 
   void start(Download download) {
-    std::string url = download.url;
-    if (url.starts_with(kSpool)) {
-      Fetched fetched;
-      std::ifstream file(spool_path(url.substr(std::string(kSpool).size())), std::ios::binary);
-      std::ostringstream bytes;
-      bytes << file.rdbuf();
-      fetched.body = bytes.str();
-      if (!file) fetched = {"thumb-gone", "the thumbnail that the page held is gone", {}, {}, 0, 0};
-      const std::string uri = "data:,";  // by way of the pool, so that a worker does the checking
-      auto shared = std::make_shared<std::pair<Download, Fetched>>(std::move(download), std::move(fetched));
-      pool_->submit(uri, [this, shared](Fetched&&) { done(std::move(shared->first), std::move(shared->second)); });
-      return;
-    }
+    const std::string url = download.url;
     auto shared = std::make_shared<Download>(std::move(download));
-    pool_->submit(url, [this, shared](Fetched&& fetched) { done(std::move(*shared), std::move(fetched)); });
+    if (shared->same || url.starts_with(kSpool)) {  // by way of the pool, so that a worker reads and checks it
+      pool_->submit("data:,", [this, shared](Fetched&&) { shared->same ? copy(*shared) : unspool(*shared); });
+    } else {
+      pool_->submit(url, [this, shared](Fetched&& fetched) { done(std::move(*shared), fetched); });
+    }
   }
 
-  /// On a worker of the pool.
-  void done(Download download, Fetched fetched) {
-    Record& record = download.record;
+  // ---- on the workers of the pool -----------------------------------------------------------------------------------
+
+  static std::optional<std::string> read_file(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream bytes;
+    bytes << file.rdbuf();
+    return file ? std::optional(bytes.str()) : std::nullopt;
+  }
+
+  void unspool(Download& download) {
+    Fetched fetched;
+    if (auto bytes = read_file(ledger_.spooled(download.url.substr(std::string(kSpool).size())))) {
+      fetched.body = std::move(*bytes);
+    } else {
+      fetched = {"thumb-gone", "the thumbnail that the page held is gone", {}, {}, 0, 0};
+    }
+    done(std::move(download), fetched);
+  }
+
+  /// Does as if the URL had been fetched again.
+  void copy(Download& download) {
+    const Record other = std::move(*download.same);
+    download.same.reset();
     CheckedImage image;
-    try {
-      if (fetched.cause.empty()) {
+    Fetched fetched;
+    if (!other.cause.empty()) {
+      image.cause = other.cause;
+      image.error = cat("as ", other.name, "#", other.rank, ", which has the same URL");
+    } else {
+      auto bytes = read_file(ledger_.staged(other.name, other.rank));
+      if (!bytes) bytes = read_file(ledger_.path(other.file));
+      // The bytes of what was not kept are gone. They are not needed either where a picture of two classes is dropped.
+      if (!bytes && options_.ledger.keep_cross_class) return guarded([&] { again_.push_back(std::move(download)); });
+      image.format = other.format;
+      image.sha256 = other.sha256;
+      std::from_chars(other.phash.data(), other.phash.data() + other.phash.size(), image.phash, 16);
+      image.width = static_cast<int>(other.width);
+      image.height = static_cast<int>(other.height);
+      if (bytes) fetched.body = std::move(*bytes);
+    }
+    settle(std::move(download), image, fetched);
+  }
+
+  void done(Download download, const Fetched& fetched) {
+    CheckedImage image;
+    if (fetched.cause.empty()) {
+      try {
         image = check_(fetched.body);
-      } else {
-        image.cause = std::move(fetched.cause);
-        image.error = std::move(fetched.error);
+      } catch (...) {
+        return guarded([&] { throw; });
       }
-      if (image.cause.empty()) write_file(ledger_.staged(record.name, record.rank), fetched.body);
+    } else {
+      image.cause = fetched.cause;
+      image.error = fetched.error;
+    }
+    for (const std::string url = download.url;;) {
+      settle(std::move(download), image, fetched);
+      const std::lock_guard lock(mutex_);  // whoever comes from now on finds it in the ledger
+      const auto at = waiting_.find(url);
+      if (at == waiting_.end()) return;
+      if (at->second.empty()) {
+        waiting_.erase(at);
+        return;
+      }
+      download = std::move(at->second.back());
+      at->second.pop_back();
+    }
+  }
+
+  /// Files what a download gave.
+  void settle(Download download, CheckedImage image, const Fetched& fetched) {
+    Record& record = download.record;
+    try {
+      if (!fetched.body.empty() && image.cause.empty())
+        write_file(ledger_.staged(record.name, record.rank), fetched.body);
     } catch (...) {
-      guarded([&] { throw; });
-      return;
+      return guarded([&] { throw; });
     }
     if (!image.cause.empty() && record.source == "full" && !record.thumb.empty()) {
       record.source = "thumb";
       record.cause = image.cause;
       record.error = "full size: " + image.cause + ", " + image.error;
       download.url = record.thumb;
-      guarded([&] { again_.push_back(std::move(download)); });
-      return;
+      return guarded([&] { again_.push_back(std::move(download)); });
     }
     record.attempts = fetched.attempts;
     record.seconds = fetched.seconds;
@@ -349,7 +431,7 @@ class Builder {
       if (finished_) return;
       const std::string thumb = record.thumb;
       ledger_.arrived(download.c, std::move(record), image);
-      if (thumb.starts_with(kSpool)) unlink(spool_path(thumb.substr(std::string(kSpool).size())).c_str());
+      if (thumb.starts_with(kSpool)) unlink(ledger_.spooled(thumb.substr(std::string(kSpool).size())).c_str());
     });
   }
 
@@ -363,7 +445,8 @@ class Builder {
   std::condition_variable changed_;
   Ledger ledger_;
   std::vector<Class> classes_;
-  std::deque<Download> again_;  // thumbnails of what could not be had in full size
+  std::deque<Download> again_;  // to be fetched before others: thumbnails of what could not be had in full size
+  std::unordered_map<std::string, std::vector<Download>> waiting_;  // URL being fetched -> who else wants it
   bool finished_ = false;
   bool engine_dead_ = false, any_search_worked_ = false;
   int failures_in_a_row_ = 0;

@@ -37,6 +37,7 @@ struct BuildOptions {
 struct BuildProgress {
   std::size_t classes = 0, classes_done = 0;
   int64_t kept = 0, failed = 0;
+  int64_t expected = 0;  ///< images in the end, as far as can be told: classes not searched yet count like the others
   std::size_t downloading = 0;
   int64_t bytes = 0;
   std::vector<std::string> searching;  ///< classes that are searched for now

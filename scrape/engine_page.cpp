@@ -1,4 +1,5 @@
 // Searching in a browser by a page profile.
+#include <algorithm>
 #include <chrono>
 #include <fstream>
 #include <optional>
@@ -16,6 +17,7 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
 constexpr auto kPoll = std::chrono::milliseconds(100);
+constexpr auto kFirstPoll = std::chrono::milliseconds(10);  // most pages answer soon
 constexpr int kBrowserStarts = 3;      // for one search, before a browser that always crashes is given up
 constexpr double kSolveSeconds = 300;  // for the user to answer whether he is a robot, where there is a window
 constexpr size_t kEnoughToJudge = 20;  // results without any full-size URL: the page has changed
@@ -85,6 +87,7 @@ class PageEngine : public Engine {
     size_t seen = 0, with_full = 0, with_image = 0, index = 0;
     std::string opened;  // what the last click showed
     auto grew = Clock::now();
+    auto pause = kFirstPoll;  // grows to kPoll while nothing happens
     for (;;) {
       if (stopped(request)) return SearchEnd::kStopped;
       const json state = read(seen);
@@ -96,7 +99,7 @@ class PageEngine : public Engine {
       }
       if (auto button = to_element(state.at("consent"))) {
         press(*button);
-        std::this_thread::sleep_for(kPoll);
+        std::this_thread::sleep_for(kFirstPoll);
         if (Seconds(Clock::now() - grew).count() < profile_.load_s) continue;
       }
       for (const json& item : state.at("items")) {
@@ -128,13 +131,17 @@ class PageEngine : public Engine {
         return SearchEnd::kEnd;
       }
       if (state.at("end") && state.at("items").empty()) return SearchEnd::kEnd;
-      if (!state.at("items").empty()) continue;
+      if (!state.at("items").empty()) {
+        pause = kFirstPoll;
+        continue;
+      }
       if (seen > 0) {
         const auto more = to_element(state.at("more"));
         if (more) press(*more);
         browser_->execute(kScroll, {profile_.results});
       }
-      std::this_thread::sleep_for(kPoll);
+      std::this_thread::sleep_for(pause);
+      pause = std::min(2 * pause, kPoll);
     }
   }
 

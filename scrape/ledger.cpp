@@ -68,18 +68,11 @@ Ledger::Ledger(const LedgerOptions& options, const std::vector<std::string>& nam
   }
   if (classes_.size() != names.size()) fail("a class is named twice");
   manifest_.emplace(options.folder, [this](Record&& record, int64_t offset) { replay(std::move(record), offset); });
-  std::error_code error;
-  for (const std::string& folder : {std::string(".ar/staged"), std::string(".ar/thumbs")}) {
-    fs::create_directories(path(folder), error);
-    if (error) fail(path(folder), ": cannot create the folder, ", error.message());
-  }
-  for (const std::string& name : names) {
-    fs::create_directory(path(name), error);
+  for (const std::string& name : names) {  // a link could lead outside
     const fs::file_status status = fs::symlink_status(path(name));
-    if (!fs::is_directory(status)) {  // a link could lead outside
-      fail(path(name), ": ", error ? "cannot create the folder, " + error.message() : "this is no plain folder");
-    }
+    if (fs::exists(status) && !fs::is_directory(status)) fail(path(name), ": this is no plain folder");
   }
+  remove_files({".browser-"});  // of a computer that lost its power
   settle_after_replay();
 }
 
@@ -109,7 +102,7 @@ void Ledger::replay(Record&& record, int64_t offset) {
   if (rank > entry.results.size()) fail("rank ", rank, " of class ", record.name, " comes before its predecessors");
   if (rank == entry.results.size()) {
     entry.results.push_back({offset, 0, State::kFound, 0});
-    entry.keys.insert(key(record));
+    by_url_.emplace(key(record), Picture{static_cast<uint32_t>(&entry - classes_.data()), static_cast<uint32_t>(rank)});
   }
   Result& result = entry.results[rank];
   result.offset = offset;
@@ -134,6 +127,7 @@ void Ledger::settle_after_replay() {
       }
       if (result.state == State::kCross) {  // killed between saying so and removing the file
         unlink(path(manifest_->at(result.offset).file).c_str());
+        rmdir(path(entry.name).c_str());
       }
       if (result.state == State::kKept || result.state == State::kDuplicate || result.state == State::kCross) {
         index_.add(result.phash);
@@ -151,9 +145,27 @@ void Ledger::settle_after_replay() {
 
 uint64_t Ledger::key(const Record& record) { return hash64(record.url.empty() ? record.thumb : record.url); }
 
+bool Ledger::knows(std::size_t c, const Record& record) const {
+  const auto [first, last] = by_url_.equal_range(key(record));
+  return std::any_of(first, last, [&](const auto& entry) { return entry.second.c == c; });
+}
+
+std::optional<Record> Ledger::same_elsewhere(std::size_t c, const Record& record) const {
+  const auto [first, last] = by_url_.equal_range(key(record));
+  for (auto at = first; at != last; ++at) {
+    const Result& result = classes_[at->second.c].results[at->second.rank];
+    if (at->second.c == c || result.state == State::kFound || result.state == State::kAsked) continue;
+    Record other = manifest_->at(result.offset);
+    if (other.url != record.url || (record.url.empty() && other.thumb != record.thumb)) continue;
+    return other;
+  }
+  return std::nullopt;
+}
+
 bool Ledger::add(std::size_t c, Record record) {
   Class& entry = classes_[c];
-  if (!entry.keys.insert(key(record)).second) return false;
+  if (knows(c, record)) return false;
+  by_url_.emplace(key(record), Picture{static_cast<uint32_t>(c), static_cast<uint32_t>(entry.results.size())});
   record.name = entry.name;
   record.rank = static_cast<int64_t>(entry.results.size());
   record.status = "found";
@@ -172,17 +184,20 @@ std::optional<Record> Ledger::next(std::size_t c) {
   Result& result = entry.results[entry.asked++];
   result.state = State::kAsked;
   ++entry.under_way;
-  return manifest_->at(result.offset);
+  Record record = manifest_->at(result.offset);
+  record.cause.clear();  // of an earlier attempt
+  record.error.clear();
+  return record;
 }
 
 std::string Ledger::staged(const std::string& name, int64_t rank) const {
-  return path(".ar/staged/" + hex64(hash64(name)) + "-" + std::to_string(rank));
+  return path(".staged-" + hex64(hash64(name)) + "-" + std::to_string(rank));
 }
 
 void Ledger::arrived(std::size_t c, Record record, const CheckedImage& image) {
   Class& entry = classes_[c];
   Result& result = entry.results[static_cast<size_t>(record.rank)];
-  record.cause = image.cause;
+  if (!image.cause.empty()) record.cause = image.cause;
   record.error = image.error;
   record.status = image.cause.empty() ? "downloaded" : "failed";
   record.width = image.width;
@@ -262,6 +277,9 @@ void Ledger::decide(std::size_t c, std::size_t rank) {
     result.state = same ? State::kDuplicate : State::kCross;
   } else {
     record.status = "kept";
+    if (mkdir(path(entry.name).c_str(), 0777) != 0 && errno != EEXIST) {
+      fail(path(entry.name), ": cannot create the folder, ", system_error());
+    }
     link_or_copy(staged_file, path(record.file));
     result.state = State::kKept;
     ++entry.kept;
@@ -281,6 +299,7 @@ void Ledger::drop_from_other(const Picture& other, const std::string& of) {
   result.offset = manifest_->append(record);
   result.state = State::kCross;
   unlink(path(record.file).c_str());
+  rmdir(path(entry.name).c_str());  // only if empty: no class without pictures
   --entry.kept;
   --kept_in_all_;
   pending_.push_back(other.c);
@@ -307,13 +326,21 @@ Ledger::Counts Ledger::counts(std::size_t c) const {
 }
 
 void Ledger::finish() {
-  std::error_code ignored;
-  for (size_t c = 0; c < active_; ++c)
-    rmdir(path(classes_[c].name).c_str());  // only if empty: no class without pictures
-  fs::remove_all(path(".ar/staged"), ignored);
-  fs::remove(path(".ar/thumbs"), ignored);  // stays when something is in it
-  fs::remove(path(".ar"), ignored);
+  remove_files({".staged-"});
+  for (size_t c = 0; c < active_; ++c) rmdir(path(classes_[c].name).c_str());
   sync();
+}
+
+/// Removes what has one of these beginnings of its name, in the data set's folder itself.
+void Ledger::remove_files(const std::vector<std::string>& beginnings) {
+  std::error_code ignored;
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(options_.folder, ignored)) {
+    const std::string name = entry.path().filename();
+    const auto matches = [&](const std::string& beginning) { return name.starts_with(beginning); };
+    if (std::any_of(beginnings.begin(), beginnings.end(), matches)) found.push_back(entry.path());
+  }
+  for (const fs::path& one : found) fs::remove_all(one, ignored);
 }
 
 }  // namespace ar::scrape

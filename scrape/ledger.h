@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "scrape/manifest.h"
@@ -49,15 +48,21 @@ class Ledger {
   std::size_t classes() const { return active_; }
   const std::string& name(std::size_t c) const { return class_(c).name; }
   /// Whether the class has a result of the same URL.
-  bool knows(std::size_t c, const Record& record) const { return class_(c).keys.contains(key(record)); }
+  bool knows(std::size_t c, const Record& record) const;
+  /// What became of the same URL in another class, if that is known: a record that is "failed", or of an image.
+  std::optional<Record> same_elsewhere(std::size_t c, const Record& record) const;
   /// Adds a result of class `c` unless it has one of the same URL; whether it was added. `record.rank` is filled in.
   bool add(std::size_t c, Record record);
   /// The next result of the class that is worth downloading now, marked as under way; nothing if there is none.
   std::optional<Record> next(std::size_t c);
   /// Where the bytes of an image are to be written, whole, before arrived(). Any thread.
   std::string staged(const std::string& name, int64_t rank) const;
+  /// Where the bytes of a data: URI are kept until they are needed.
+  std::string spooled(const std::string& name) const { return path(".thumb-" + name); }
+  std::string path(const std::string& relative) const { return options_.folder + "/" + relative; }
   /// A download is over, well or not; takes the class's results as far as possible. `record` is that of next() with
-  /// what is known of the download filled in.
+  /// what is known of the download filled in. A good image whose bytes are not staged must be of same_elsewhere(), and
+  /// `keep_cross_class` be off: then it is dropped for certain.
   void arrived(std::size_t c, Record record, const CheckedImage& image);
   /// A search came to an end.
   void searched(std::size_t c, Record record);
@@ -65,6 +70,8 @@ class Ledger {
   bool full(std::size_t c) const { return class_(c).kept >= class_(c).wanted; }
   /// Nothing is left to download or under way in this class.
   bool used_up(std::size_t c) const { return class_(c).taken == class_(c).results.size(); }
+  /// Results that are not decided on.
+  int64_t open(std::size_t c) const { return static_cast<int64_t>(class_(c).results.size() - class_(c).taken); }
   /// How many results of `query` an earlier search asked for, and whether the engine had no more.
   struct Searched {
     int64_t wanted = 0;
@@ -100,7 +107,6 @@ class Ledger {
     std::size_t asked = 0;  // results [0, asked) are decided, under way or arrived
     int64_t under_way = 0;  // of [taken, asked): not failed
     std::vector<Result> results;
-    std::unordered_set<uint64_t> keys;
     std::map<std::string, Searched> searches;
   };
   struct Picture {
@@ -118,13 +124,14 @@ class Ledger {
   void decide(std::size_t c, std::size_t rank);
   void drop_from_other(const Picture& other, const std::string& of);
   uint16_t cause_number(const std::string& cause);
-  std::string path(const std::string& relative) const { return options_.folder + "/" + relative; }
+  void remove_files(const std::vector<std::string>& beginnings);
 
   LedgerOptions options_;
   std::size_t active_ = 0;
   std::vector<Class> classes_;
   std::unordered_map<std::string, std::size_t> by_name_;
   std::vector<std::string> causes_;
+  std::unordered_multimap<uint64_t, Picture> by_url_;  // all results
   std::vector<Picture> pictures_;
   NearIndex index_;
   std::vector<std::size_t> pending_;  // classes that lost a picture to another, and may go on

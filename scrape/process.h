@@ -10,14 +10,15 @@ namespace ar::scrape {
 
 /// Starts a program under a guard: a forked process in a session of its own that adopts every descendant of the program
 /// (PR_SET_CHILD_SUBREAPER) and holds the read end of a pipe whose write end is ours. When that pipe closes (kill(),
-/// the destructor, our exit by any signal, even SIGKILL) or the program ends, the guard kills all descendants and
-/// exits. The guard's session keeps a terminal's Ctrl-C away from the program.
+/// the destructor, our exit by any signal, even SIGKILL) or the program ends, the guard kills all descendants,
+/// removes `folder`, and exits. The guard's session keeps a terminal's Ctrl-C away from the program.
 class Process {
  public:
   struct Options {
     std::vector<std::string> command;                              ///< name or path, then arguments
     std::vector<std::pair<std::string, std::string>> environment;  ///< added to ours, replacing
-    std::string log;  ///< file to append standard output and error to; empty discards them
+    std::string log;          ///< file to append standard output and error to; empty discards them
+    std::string folder = {};  ///< removed, with all that is in it, when all processes are gone; empty: none
   };
 
   /// Throws Error when the program is not found or no process can be made.
@@ -28,7 +29,8 @@ class Process {
 
   /// Whether the program still runs.
   bool running();
-  /// Ends the program and everything it started; returns when all of it is gone. Does nothing the second time.
+  /// Ends the program and everything it started; returns when all of it is gone, and the folder. Does nothing the
+  /// second time.
   void kill() noexcept;
 
  private:

@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
+#include <filesystem>
 #include <thread>
 
 #include "scrape/base64.h"
@@ -47,6 +49,17 @@ int free_port() {
 bool small_shared_memory() {
   struct statvfs info;
   return statvfs("/dev/shm", &info) != 0 || static_cast<double>(info.f_bavail) * info.f_frsize < 256e6;
+}
+
+/// A new folder in `folder`, see BrowserOptions.
+std::string browser_folder(const std::string& folder) {
+  constexpr size_t kLongest = 55;  // 108 bytes in all less "/.org.chromium.Chromium.XXXXXX/SingletonSocket"
+  const std::string name = "/.browser-XXXXXX";
+  std::error_code error;
+  std::string path = std::filesystem::absolute(folder, error).string() + name;
+  if (folder.empty() || error || path.size() > kLongest) path = std::filesystem::temp_directory_path().string() + name;
+  if (mkdtemp(path.data()) == nullptr) fail(path, ": cannot create a folder for the browser, ", system_error());
+  return path;
 }
 
 json capabilities_for(const DriverChoice& choice, const BrowserOptions& options) {
@@ -121,20 +134,19 @@ Browser::~Browser() { quit(); }
 void Browser::start_driver(const DriverChoice& choice) {
   Process::Options process;
   process.log = options_.log;
-  if (!options_.profile_dir.empty()) {
-    process.environment = {{"TMPDIR", options_.profile_dir}};
-    // Chromium also keeps crash reports and caches under these; a packaged Firefox needs its own HOME to start.
-    if (!choice.firefox) {
-      for (const char* name : {"HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"}) {
-        process.environment.emplace_back(name, options_.profile_dir);
-      }
-    }
-  }
   constexpr int kAttempts = 5;  // another program may take the port between our look and the driver's
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const std::string port = std::to_string(free_port());
     process.command = {choice.driver, (choice.firefox ? "--port" : "--port=" + port)};
     if (choice.firefox) process.command.push_back(port);
+    process.folder = browser_folder(options_.folder);
+    process.environment = {{"TMPDIR", process.folder}};
+    // Chromium also keeps crash reports and caches under these; a packaged Firefox needs its own HOME to start.
+    if (!choice.firefox) {
+      for (const char* name : {"HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"}) {
+        process.environment.emplace_back(name, process.folder);
+      }
+    }
     process_.emplace(process);
     base_ = "http://127.0.0.1:" + port;
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
@@ -246,16 +258,17 @@ std::string Browser::screenshot() {
 }
 
 void Browser::quit() noexcept {
-  options_.stop = nullptr;  // leaving politely is short
-  if (!session_.empty()) {
+  if (process_) {
+    process_->kill();  // with the browser and its folder; asking first could take long, when a page keeps it busy
+    process_.reset();
+  } else if (!session_.empty()) {
+    options_.stop = nullptr;
     try {
       command("DELETE", "/session/" + session_, {}, 3);
-    } catch (const std::exception&) {  // gone already, or it is killed below
+    } catch (const std::exception&) {  // gone already
     }
-    session_.clear();
   }
-  if (process_) process_->kill();
-  process_.reset();
+  session_.clear();
 }
 
 }  // namespace ar::scrape

@@ -41,9 +41,12 @@ struct BrowserOptions {
   /// path of a driver, or the URL of one that runs already.
   std::string driver = "auto";
   bool headless = true;
-  int width = 1280, height = 1600;          ///< of the window, in pixels
-  double page_timeout_s = 60;               ///< for a page to load
-  std::string profile_dir;                  ///< an existing folder for all that driver and browser write
+  int width = 1280, height = 1600;  ///< of the window, in pixels
+  double page_timeout_s = 60;       ///< for a page to load
+  /// An existing folder. Driver and browser write all into a folder ".browser-..." in it, which is gone when they are,
+  /// however we end. Where the path is too long for the sockets that Chromium makes there, or empty, it is the system's
+  /// folder for temporary files instead.
+  std::string folder;
   std::string log;                          ///< file for what the driver prints; empty discards it
   const std::atomic<bool>* stop = nullptr;  ///< when it turns true every call ends with an Error
 };

@@ -1,6 +1,5 @@
 #include "apps/images/doctor.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -54,11 +53,9 @@ bool check_driver(const std::string& name) {
                              "; on Debian chromium and chromium-driver of the same version");
     }
   }
-  char folder[] = "/tmp/ar-doctor-XXXXXX";
   try {
     scrape::BrowserOptions options;
     options.driver = name;
-    if (mkdtemp(folder) != nullptr) options.profile_dir = folder;
     scrape::Browser session(options);
     session.navigate("about:blank");
     line(true, "a browser session starts: " + session.capabilities().value("browserName", "") + " " +
@@ -66,8 +63,6 @@ bool check_driver(const std::string& name) {
   } catch (const scrape::Error& error) {
     good = line(false, error.what());
   }
-  std::error_code ignored;
-  fs::remove_all(folder, ignored);
   return good;
 }
 

@@ -23,14 +23,14 @@ class Engines : public ::testing::Test {
 
   BrowserOptions browser() const {
     BrowserOptions options;
-    options.profile_dir = folder_.path;
+    options.folder = folder_.path;
     return options;
   }
   /// The shipped profile, at a stored page.
   Profile at(const std::string& name, const std::string& page) const {
     Profile profile = find_profile(name);
     profile.search_url = site_.url("/fixture/" + page + "?q={query}");
-    profile.load_s = 2;
+    profile.load_s = 1;
     profile.patience_s = 1;
     profile.click_wait_s = 1;
     return profile;
@@ -101,11 +101,13 @@ TEST_F(Engines, FullSizeGoneFromThePageIsAnError) {
 
 TEST_F(Engines, ScrollsClicksAndGoesOnToTheEnd) {
   const Profile profile = read_profile(site_.write_profile(folder_.path));
-  for (const char* query : {"alpha", "beta", "gamma"}) {
+  const auto engine = make_page_engine(profile, browser(), "");
+  for (const char* query : {"alpha", "beta", "gamma"}) {  // one after another in the same browser
     SearchRequest request;
     request.query = query;
     request.wanted = 1000;
-    const auto found = search(profile, SearchEnd::kEnd, request);
+    std::vector<Found> found;
+    EXPECT_EQ(engine->search(request, [&](Found&& one) { found.push_back(std::move(one)); }), SearchEnd::kEnd);
     ASSERT_EQ(found.size(), 300u) << query;
     for (size_t i = 0; i < found.size(); ++i) {
       EXPECT_TRUE(found[i].url.ends_with("/img/" + std::string(query) + "/" + std::to_string(i))) << found[i].url;
@@ -116,17 +118,16 @@ TEST_F(Engines, ScrollsClicksAndGoesOnToTheEnd) {
 }
 
 TEST_F(Engines, StopsAtTheWantedNumberAndWhenTold) {
-  const Profile profile = read_profile(site_.write_profile(folder_.path));
-  SearchRequest request;
-  request.query = "alpha";
-  request.wanted = 33;
-  EXPECT_EQ(search(profile, SearchEnd::kWanted, request).size(), 33u);
-  std::atomic<bool> stop = true;
-  request.stop = &stop;
-  EXPECT_TRUE(search(profile, SearchEnd::kStopped, request).empty());
-  request.stop = nullptr;
-  request.query = "nothing";
-  EXPECT_TRUE(search(profile, SearchEnd::kEnd, request).empty());
+  const auto engine = make_page_engine(read_profile(site_.write_profile(folder_.path)), browser(), "");
+  const auto expect = [&](const SearchRequest& request, SearchEnd end, size_t count) {
+    size_t found = 0;
+    EXPECT_EQ(engine->search(request, [&](Found&&) { ++found; }), end);
+    EXPECT_EQ(found, count);
+  };
+  const std::atomic<bool> stop = true;
+  expect({.query = "alpha", .wanted = 33}, SearchEnd::kWanted, 33);
+  expect({.query = "alpha", .wanted = 33, .stop = &stop}, SearchEnd::kStopped, 0);
+  expect({.query = "nothing"}, SearchEnd::kEnd, 0);
 }
 
 TEST_F(Engines, GoesOnAfterTheBrowserCrashed) {

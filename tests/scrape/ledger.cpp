@@ -111,7 +111,7 @@ std::set<std::string> files_in(const std::string& folder) {
   std::set<std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     const std::string path = fs::relative(entry.path(), folder);
-    if (entry.is_regular_file() && path != "manifest.jsonl" && !path.starts_with(".ar")) files.insert(path);
+    if (entry.is_regular_file() && path != "manifest.jsonl" && !path.starts_with(".")) files.insert(path);
   }
   return files;
 }
@@ -160,7 +160,8 @@ std::set<std::string> build(const Lists& lists, const std::string& folder, unsig
     }
     if (!over) continue;
     ledger.finish();
-    EXPECT_FALSE(fs::exists(folder + "/.ar"));
+    for (const auto& entry : fs::directory_iterator(folder))
+      EXPECT_FALSE(entry.path().filename().string().starts_with(".")) << entry.path();
     int64_t kept = 0;
     for (size_t c = 0; c < lists.size(); ++c) {
       EXPECT_LE(ledger.kept(c), options.wanted);

@@ -83,12 +83,13 @@ unsigned seed_of(const std::string& query, int n) {
 
 std::string kind_of(int n, bool trouble) {
   if (!trouble) return "ok";
+  if (n == 7) return "429";  // only once: it pauses the whole host
   if (n == 35) return "drip";
   if (n == 37) return "endless";
   if (n == 5 || n == 6) return n == 5 ? "shared" : "shared-near";
-  const std::map<int, std::string> kinds = {
-      {3, "404"},   {7, "429"},   {11, "500"},  {13, "html"},   {17, "truncated"}, {19, "redirect"}, {21, "loop"},
-      {23, "huge"}, {25, "copy"}, {27, "near"}, {29, "robots"}, {31, "noai"},      {33, "tiny"}};
+  const std::map<int, std::string> kinds = {{3, "404"},       {11, "500"},    {13, "html"}, {17, "truncated"},
+                                            {19, "redirect"}, {21, "loop"},   {23, "huge"}, {25, "copy"},
+                                            {27, "near"},     {29, "robots"}, {31, "noai"}, {33, "tiny"}};
   const auto at = kinds.find(n % 40);
   return at == kinds.end() ? "ok" : at->second;
 }

@@ -73,7 +73,7 @@ class WebDriver : public ::testing::Test {
   }
   BrowserOptions options() const {
     BrowserOptions options;
-    options.profile_dir = folder_.path;
+    options.folder = folder_.path;
     return options;
   }
   std::string page() const { return "file://" + folder_.path + "/page.html"; }
@@ -195,7 +195,7 @@ TEST(WebDriverErrors, StopEndsACommand) {
   Folder folder;
   std::atomic<bool> stop = false;
   BrowserOptions options;
-  options.profile_dir = folder.path;
+  options.folder = folder.path;
   options.stop = &stop;
   Browser browser(options);
   std::thread later([&] {
