@@ -84,7 +84,7 @@ int main(int argc, char** argv) {
   app.add_option("--seed", o.seed, "of all that is drawn");
   app.add_option("--images-per-action", o.site.per_action, "good results of the image search; bad ones are mixed in")
       ->check(CLI::Range(1, 900));
-  app.add_option("--videos-per-action", o.long_videos.per_action, "long videos")->check(CLI::Range(0, 99));
+  app.add_option("--videos-per-action", o.long_videos.per_action, "long videos")->check(CLI::Range(1, 99));
   app.add_option("--groups", o.ucf101.groups, "persons and places in the data set of short videos")
       ->check(CLI::Range(2, 99));
   app.add_option("--clips-per-group", o.ucf101.per_group, "short videos of each action with each of them")

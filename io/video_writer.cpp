@@ -49,6 +49,7 @@ VideoWriter::VideoWriter(const std::string& path, const VideoWriterOptions& opti
   AVDictionary* settings = nullptr;
   av_dict_set(&settings, "preset", options.preset.c_str(), 0);
   av_dict_set_int(&settings, "crf", options.crf, 0);
+  av_dict_set(&settings, "mbtree", "0", 0);  // with it, the same pictures do not always give the same bytes
   last_message();
   const int code = avcodec_open2(&c, codec, &settings);
   av_dict_free(&settings);

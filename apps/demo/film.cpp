@@ -34,11 +34,11 @@ Film::Film(FilmOptions options) : options_(std::move(options)) {
   Random random{options_.seed, options_.shot, 3};
   place_ = {random.uniform(-0.4f, 0.4f), 0, random.uniform(-0.4f, 0.3f)};
 
-  const float distance = random.uniform(4.5f, 7.5f), share = random.uniform(0.54f, 0.7f);
+  const float distance = random.uniform(4.5f, 7.5f), share = random.uniform(0.6f, 0.74f);
   camera_.eye = {0, random.uniform(0.9f, 1.7f), distance};
   camera_.focal = share * float(options_.height) / kUsualHeight * distance;
-  camera_.middle = {float(options_.width) / 2, float(options_.height) * random.uniform(0.5f, 0.54f) +
-                                                   camera_.focal / distance * (0.95f - camera_.eye.y)};
+  camera_.middle = {float(options_.width) / 2, float(options_.height) * random.uniform(0.5f, 0.53f) +
+                                                   camera_.focal / distance * (1 - camera_.eye.y)};
   follow_ = random.uniform(0.6f, 1);
   const float shake = random.chance(0.3f) ? 0 : random.uniform(0.3f, 1);
   sideways_ = wobble(random, 0.03f * shake);
@@ -46,12 +46,13 @@ Film::Film(FilmOptions options) : options_(std::move(options)) {
   roll_ = wobble(random, 0.012f * shake);
   zoom_ = wobble(random, 0.015f * shake);
 
-  const float brightness = random.uniform(0.75f, 1.12f), warmth = random.uniform(-0.08f, 0.08f);
+  const float brightness = random.uniform(0.85f, 1.15f), warmth = random.uniform(-0.08f, 0.08f);
   light_ = {random.chance(0.5f) ? 1.f : -1.f, -0.7f};
   tint_ = {brightness * (1 + warmth), brightness, brightness * (1 - warmth)};
   noise_ = random.uniform(0.004f, 0.035f);
   vignette_ = random.uniform(0, 0.35f);
-  blur_ = random.chance(0.25f) ? 1 : 0;
+  blur_ = random.chance(0.2f) ? 1 : 0;
+  focus_ = 1 + random.below(3);
 
   for (const Segment& segment : options_.segments) takes_.push_back(take_of(segment));
   const Action* const first = options_.segments[0].action;
@@ -131,6 +132,7 @@ io::Image Film::frame(int index) const {
   const Camera camera = camera_at(seconds);
   const View view(canvas, camera, light_);
   draw_scene(view, options_.seed);
+  canvas.blur(focus_);
   const Pose pose = pose_at(seconds);
   std::vector<Part> parts = figure(looks_, pose);
   const float size = looks_.height / kUsualHeight;

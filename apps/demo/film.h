@@ -66,7 +66,7 @@ class Film {
   Vec2 light_;
   Colour tint_;
   float noise_ = 0, vignette_ = 0;
-  int blur_ = 0;
+  int blur_ = 0, focus_ = 0;  ///< of all, and of what lies behind the person
 };
 
 /// An action by itself. Of an action that is another's time reversal, the same seeds give the other's frames in

@@ -32,6 +32,7 @@ const $ = id => document.getElementById(id), step = 20, first = 60;
 const query = new URLSearchParams(location.search).get('q') || '';
 let results = [], shown = 0, pressed = false;
 function show_more() {
+  const before = shown;
   const limit = pressed ? results.length : Math.min(first, results.length);
   for (const end = Math.min(shown + step, limit); shown < end; ++shown) {
     const { url, title } = results[shown], div = document.createElement('div');
@@ -45,6 +46,10 @@ function show_more() {
   }
   $('more').hidden = pressed || shown < limit || limit === results.length;
   $('end').hidden = shown < results.length;
+  if (shown > before) near_end();
+}
+function near_end() {
+  if (scrollY + innerHeight > document.documentElement.scrollHeight - 400) show_more();
 }
 async function start() {
   $('consent').remove();
@@ -55,7 +60,7 @@ async function start() {
 }
 $('accept').onclick = $('reject').onclick = start;
 $('more').onclick = () => { pressed = true; show_more(); };
-addEventListener('scroll', () => { if (scrollY + innerHeight > document.documentElement.scrollHeight - 400) show_more(); });
+addEventListener('scroll', near_end);
 for (const name of ['bowing', 'jumping jacks', 'punching', 'squats', 'walking', 'waving']) {
   const link = document.createElement('a');
   link.href = '?q=' + encodeURIComponent(name); link.textContent = name;

@@ -16,10 +16,10 @@ std::string two_digits(int n) {
 }
 
 /// One action after the other, of which the wanted one is the second and the fourth.
-FilmOptions long_film(size_t wanted, uint64_t seed) {
+FilmOptions long_film(size_t wanted, uint64_t seed, int height) {
   const std::vector<const Action*> all = pictured_actions();
   Random random{seed, 10};
-  FilmOptions film{.seed = seed, .seconds = 0};
+  FilmOptions film{.seed = seed, .width = height / 3 * 4, .height = height, .seconds = 0};
   size_t before = wanted;
   for (int i = 0; i < 5; ++i) {
     size_t action = wanted;
@@ -66,7 +66,7 @@ void write_long_videos(const std::filesystem::path& folder, const LongVideoOptio
   for (size_t a = 0; a < all.size(); ++a) {
     for (int n = 1; n <= options.per_action; ++n) {
       const std::string name = std::string(all[a]->name) + "/video_" + two_digits(n) + ".mp4";
-      jobs.push_back({folder / name, long_film(a, Random{options.seed, a, uint64_t(n), 11}.next())});
+      jobs.push_back({folder / name, long_film(a, Random{options.seed, a, uint64_t(n), 11}.next(), options.height)});
       const FilmOptions& film = jobs.back().film;
       for (size_t s = 0; s < film.segments.size(); ++s) {
         const double end = s + 1 < film.segments.size() ? film.segments[s + 1].start : film.seconds;
@@ -95,6 +95,8 @@ void write_ucf101(const std::filesystem::path& folder, const Ucf101Options& opti
         // All actions from one shot: the place, the camera and the length are no hint.
         Random random{options.seed, uint64_t(g), uint64_t(c), 12};
         FilmOptions film = film_of(action, Random{options.seed, uint64_t(g), 13}.next(), random.next(), 0);
+        film.width = options.height / 3 * 4;
+        film.height = options.height;
         film.seconds = double(26 + random.below(9)) / film.rate;
         jobs.push_back({folder / "videos" / name, film});
         if (g <= test_groups)

@@ -17,6 +17,7 @@ void write_film(const std::filesystem::path& path, const FilmOptions& options);
 struct LongVideoOptions {
   uint64_t seed = 0;
   int per_action = 2;
+  int height = 120;  ///< of the picture, which is 4:3
 };
 /// Films of about half a minute, in which somebody does one action after the other: FOLDER/ACTION/video_NN.mp4, where
 /// ACTION is done twice and other actions before, between and after, as if the video had been found by searching for
@@ -27,6 +28,7 @@ struct Ucf101Options {
   uint64_t seed = 0;
   int groups = 25;    ///< persons with their places; the first 28 % are for testing, as with UCF-101
   int per_group = 2;  ///< clips of a group and class
+  int height = 120;
 };
 /// FOLDER/videos/Action/v_Action_gXX_cYY.mp4 and FOLDER/annots/{classInd,trainlist01,testlist01}.txt. Each group does
 /// all actions in one place, so that neither says anything of the other; a clip of an action that is another's time
