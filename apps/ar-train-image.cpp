@@ -168,8 +168,7 @@ int run(const CLI::App& app, const Options& o) {
         io::LoaderOptions{.batch_size = t.batch_size, .workers = t.data_loader_workers, .on_bad = on_bad});
 
   const auto optimizer = make_optimizer(t, split_parameters(classifier, classifier.feature_extractor()));
-  const int64_t batches = (samples + t.batch_size - 1) / t.batch_size;
-  const auto scheduler = make_scheduler(t, *optimizer, (batches + t.grad_accum_steps - 1) / t.grad_accum_steps);
+  const auto scheduler = make_scheduler(t, *optimizer, samples);
   const Tensor weights =
       o.balance == "weights" ? balancing_loss_weights(labels, int64_t(info.classes.size())) : Tensor();
   const LossOptions loss_options{.weight = weights, .label_smoothing = t.label_smoothing};

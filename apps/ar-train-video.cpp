@@ -49,6 +49,7 @@ struct ClipData {
 ClipData decoded_clips(const VideoSplit& split, const io::ClipOptions& training) {
   io::ClipOptions validation = training;
   validation.random = validation.mirror = false;
+  validation.color_jitter = 0;
   ClipData data{.training = std::make_shared<io::ClipDataset>(split.training, training)};
   if (!split.validation.empty())
     data.validation = data.validation_clips = std::make_shared<io::ClipDataset>(split.validation, validation);
@@ -126,6 +127,7 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
                                      .stride = o.clips_stride,
                                      .random = true,
                                      .mirror = o.mirror,
+                                     .color_jitter = o.color_jitter,
                                      .height = info.height,
                                      .width = info.width,
                                      .crop = info.crop};
@@ -139,6 +141,8 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
   log_line(model->title() + ": " + std::to_string(model->module().num_parameters(true)) + " trained parameters of " +
            std::to_string(model->module().num_parameters()));
 
+  AR_CHECK(!model->frozen() || o.color_jitter == 0,
+           "--color-jitter: a frozen feature extractor sees each frame once, as it is; leave it out");
   const ClipData data =
       model->frozen() ? feature_clips(split, clip_options, info, o, *model) : decoded_clips(split, clip_options);
   const int64_t samples = data.training->size();
@@ -154,8 +158,7 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
   if (data.validation) validation.emplace(data.validation, io::sequential(data.validation->size()), loader_options);
 
   const auto optimizer = make_optimizer(t, split_parameters(model->module(), model->extractor()));
-  const int64_t batches = (samples + t.batch_size - 1) / t.batch_size;
-  const auto scheduler = make_scheduler(t, *optimizer, (batches + t.grad_accum_steps - 1) / t.grad_accum_steps);
+  const auto scheduler = make_scheduler(t, *optimizer, samples);
   const auto features_of = [&](const io::Batch& batch) {
     if (model->frozen()) return Variable(clip_features(batch.inputs, model->feature_size()));
     return model->features(ops::normalize_frames(batch.inputs, info.pixels,

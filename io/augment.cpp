@@ -68,14 +68,6 @@ void blend_with(MutableImageView image, double factor, double y) {
   }
 }
 
-void jitter_colours(MutableImageView image, SampleRandom& random) {
-  constexpr double strength = 0.4;
-  using Adjust = void (*)(MutableImageView, double);
-  std::array<Adjust, 3> order{&adjust_brightness, &adjust_contrast, &adjust_saturation};
-  for (int i = 2; i > 0; --i) std::swap(order[std::size_t(i)], order[std::size_t(random.below(i + 1))]);
-  for (const Adjust adjust : order) adjust(image, random.uniform(1 - strength, 1 + strength));
-}
-
 }  // namespace
 
 ImageTransform ImageTransform::evaluation() const {
@@ -151,6 +143,13 @@ void adjust_saturation(MutableImageView image, double factor) {
   }
 }
 
+void jitter_colours(MutableImageView image, double strength, SampleRandom& random) {
+  using Adjust = void (*)(MutableImageView, double);
+  std::array<Adjust, 3> order{&adjust_brightness, &adjust_contrast, &adjust_saturation};
+  for (int i = 2; i > 0; --i) std::swap(order[std::size_t(i)], order[std::size_t(random.below(i + 1))]);
+  for (const Adjust adjust : order) adjust(image, random.uniform(1 - strength, 1 + strength));
+}
+
 void transform_image(ImageView src, const ImageTransform& transform, const SampleKey& key, MutableImageView dst) {
   SampleRandom random(key);
   switch (transform.augment) {
@@ -164,7 +163,7 @@ void transform_image(ImageView src, const ImageTransform& transform, const Sampl
     case Augment::imagenet: {
       const Box box = random_resized_crop(src.width, src.height, random);
       resize(part(src, box), dst, random.chance(0.5));
-      return jitter_colours(dst, random);
+      return jitter_colours(dst, 0.4, random);
     }
   }
 }

@@ -60,5 +60,7 @@ void resize_centre_crop(ImageView src, MutableImageView dst);
 void adjust_brightness(MutableImageView image, double factor);
 void adjust_contrast(MutableImageView image, double factor);
 void adjust_saturation(MutableImageView image, double factor);
+/// The three in an order that is drawn, each with a factor from U[1 - strength, 1 + strength).
+void jitter_colours(MutableImageView image, double strength, SampleRandom& random);
 
 }  // namespace ar::io

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "io/augment.h"
 #include "io/video_reader.h"
 
 namespace ar::io {
@@ -72,6 +73,8 @@ void check_clip_options(const ClipOptions& o) {
            "; there must be one at least, and no negative stride");
   AR_CHECK(o.height >= 1 && o.width >= 1 && o.crop >= 1 && o.crop <= std::min(o.height, o.width), "clips: a crop of ",
            o.crop, " x ", o.crop, " does not fit into frames of ", o.height, " x ", o.width);
+  AR_CHECK(o.color_jitter >= 0 && o.color_jitter < 1, "clips: colour jitter of strength ", o.color_jitter,
+           "; it must be from 0 to below 1");
 }
 
 ClipDataset::ClipDataset(std::vector<ClipVideo> videos, const ClipOptions& options)
@@ -95,6 +98,14 @@ void ClipDataset::fill(int64_t index, const SampleKey& key, const Tensor& slot) 
   int64_t start = start_of(index);
   if (start < 0) start = SampleRandom(key).below(std::max<int64_t>(length - options_.clip.span(), 0) + 1);
   read_frames(v.path, *v.index, clip_frames(options_.clip, start, length), slot);
+  if (options_.color_jitter <= 0) return;
+  // A clip's frames follow one another in memory: as one tall picture they share factors and mean grey.
+  SampleRandom random(key, RandomStream::colour);
+  jitter_colours({.data = slot.mutable_data<uint8_t>(),
+                  .width = int(options_.width),
+                  .height = int(options_.clip.frames * options_.height),
+                  .stride = ptrdiff_t(slot.stride(2))},
+                 options_.color_jitter, random);
 }
 
 FrameWindow ClipDataset::window(int64_t, const SampleKey& key) const {

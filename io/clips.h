@@ -42,6 +42,7 @@ struct ClipOptions {
   int64_t stride = 0;                 // > 0, instead: all clips at this stride
   bool random = false;                // training: clips start anywhere, and are cut out anywhere in the picture
   bool mirror = false;                // half of the clips, drawn: left and right exchanged
+  double color_jitter = 0;            // > 0: jitter_colours() of this strength, drawn once for all frames of a clip
   int64_t height = 240, width = 320;  // frames are scaled to
   int64_t crop = 224;                 // the square that a network sees
 };

@@ -15,7 +15,7 @@ struct SampleKey {
 };
 
 /// Who draws, so that no two users share numbers.
-enum class RandomStream : uint32_t { augmentation, replacement, shuffle, weighted, split };
+enum class RandomStream : uint32_t { augmentation, replacement, shuffle, weighted, split, colour };
 
 /// The random numbers of one key: counter-based (Philox), so they depend on the key alone, on no thread and no history.
 class SampleRandom {

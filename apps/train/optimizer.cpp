@@ -41,7 +41,9 @@ std::unique_ptr<optim::Optimizer> make_optimizer(const TrainOptions& o, const Pa
 }
 
 std::unique_ptr<optim::LrScheduler> make_scheduler(const TrainOptions& o, optim::Optimizer& optimizer,
-                                                   int64_t steps_per_epoch) {
+                                                   int64_t samples) {
+  const int64_t batches = (samples + o.batch_size - 1) / o.batch_size;
+  const int64_t steps_per_epoch = (batches + o.grad_accum_steps - 1) / o.grad_accum_steps;
   const int64_t total = o.epochs * steps_per_epoch;
   const optim::Warmup warmup{.steps = std::llround(o.warmup_epochs * double(steps_per_epoch))};
   if (o.scheduler == "OneCycle") {

@@ -18,8 +18,9 @@ ParameterGroups split_parameters(const nn::Module& model, const nn::Module& extr
 
 std::unique_ptr<optim::Optimizer> make_optimizer(const TrainOptions& options, const ParameterGroups& groups);
 
-/// Counts in optimiser steps. Throws Error where the options contradict each other.
+/// Counts in optimiser steps, of which an epoch of so many samples has one for every --grad-accum-steps batches. Throws
+/// Error where the options contradict each other.
 std::unique_ptr<optim::LrScheduler> make_scheduler(const TrainOptions& options, optim::Optimizer& optimizer,
-                                                   int64_t steps_per_epoch);
+                                                   int64_t samples);
 
 }  // namespace ar::apps

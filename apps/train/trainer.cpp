@@ -62,7 +62,6 @@ bool Trainer::train_epoch(TrainObserver& observer, const std::atomic<bool>& stop
     batch_ = batch->number + 1;  // moves from step to step: gradients that wait for one are not saved
     observer.step_ends({.epoch = epoch_,
                         .step = step_,
-                        .samples = batch->size(),
                         .loss = loss.item(),
                         .wait_seconds = parts_.training.wait_seconds(),
                         .scores = scores_,

@@ -43,7 +43,6 @@ std::filesystem::path last_checkpoint(const std::filesystem::path& checkpoint);
 
 struct StepReport {
   int64_t epoch = 0, step = 0;  // optimiser steps so far, over all epochs
-  int64_t samples = 0;          // of this batch
   double loss = 0;              // of this batch
   double wait_seconds = 0;      // for data, in this epoch so far
   const RunningScores& scores;  // of this epoch so far
@@ -99,7 +98,6 @@ class Trainer {
   /// Throws Error where it does not fit. The weights are not touched: whoever made the model loads them.
   void load_state(const io::Value& state);
 
-  int64_t epoch() const { return epoch_; }
   int64_t step() const { return step_; }
 
  private:

@@ -80,6 +80,11 @@ void add_video_train_options(CLI::App& app, VideoTrainOptions& o) {
       ->check(CLI::Range(0, 4096));
   clips->add_flag("--mirror,!--no-mirror", o.mirror, "mirror half of the clips in training");
   clips
+      ->add_option("--color-jitter", o.color_jitter,
+                   "in training, change brightness, contrast and saturation of each clip by factors of 1 - this to 1 + "
+                   "this")
+      ->check(CLI::Range(0.0, 0.999));
+  clips
       ->add_option("--feature-views", o.feature_views,
                    "of a frozen feature extractor: 1 middle, 2 with its mirror image, 10 with the corners too")
       ->check(CLI::IsMember({1, 2, 10}));

@@ -15,6 +15,7 @@ struct VideoTrainOptions {
   std::string resize = "240x320";
   int64_t crop_size = 0;  // 0: the extractor's own
   bool mirror = true;
+  double color_jitter = 0;
   int feature_views = 2;
   std::filesystem::path feature_cache;
   std::string preset = "none";

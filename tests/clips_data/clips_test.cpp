@@ -103,6 +103,22 @@ TEST_F(ClipFiles, RandomClipsFollowTheKeyAndStayWithinTheVideo) {
   EXPECT_LT(mirrored, 11);
 }
 
+TEST_F(ClipFiles, ColoursOfAllFramesOfAClipChangeAlike) {
+  const ClipOptions options{.clip = {.frames = 7}, .per_video = 1, .height = 48, .width = 64, .crop = 48};
+  ClipOptions jitter = options;
+  jitter.color_jitter = 0.4;
+  const Tensor plain = clip_batch(1, 7, 48, 64)[0], one = clip_batch(1, 7, 48, 64)[0],
+               other = clip_batch(1, 7, 48, 64)[0];
+  const auto frame = [](const Tensor& clip, int64_t t) { return clip.select(1, t).to_vector<uint8_t>(); };
+  ClipDataset({video("short.mp4")}, options).fill(0, {.seed = 1}, plain);
+  ClipDataset({video("short.mp4")}, jitter).fill(0, {.seed = 1}, one);
+  ClipDataset({video("short.mp4")}, jitter).fill(0, {.seed = 2}, other);
+  EXPECT_NE(frame(one, 0), frame(plain, 0));
+  EXPECT_NE(frame(one, 0), frame(other, 0));
+  EXPECT_EQ(frame(one, 5), frame(one, 0));  // the video begins anew there
+  EXPECT_EQ(frame(one, 6), frame(one, 1));
+}
+
 TEST_F(ClipFiles, AStepFromTheFilesToTheGradientsCopiesNoLayout) {
   const auto clips = std::make_shared<ClipDataset>(std::vector{video("long.mp4", 0), video("short.mp4", 1)},
                                                    ClipOptions{.clip = {.frames = 4},
