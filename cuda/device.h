@@ -22,8 +22,10 @@ void release(void* memory) noexcept;
 /// Host memory that copies run from and to while kernels compute. Null when there is not so much.
 void* allocate_pinned(std::size_t bytes);
 void release_pinned(void* memory) noexcept;
-/// Asynchronous, in any direction. Host memory that is not pinned makes it wait for what was queued before.
+/// Asynchronous, in any direction; all memory stays as it is until the stream has come so far.
 void copy(void* to, const void* from, std::size_t bytes, Stream = {});
+/// From host memory that is not pinned, which may be changed as soon as this returns.
+void upload(void* to, const void* from, std::size_t bytes, Stream = {});
 void fill(void* memory, int byte, std::size_t bytes, Stream = {});
 struct MemoryInfo {
   std::int64_t free, total;
@@ -43,6 +45,7 @@ float milliseconds(Event begin, Event end);
 
 // ---- the device ----
 int device_count();
+const char* device_name(int index);
 /// Makes a device the calling thread's. Throws Error with the reason when it cannot be used.
 void use_device(int index);
 /// How many blocks keep the whole device busy; kernels with a grid-stride loop use no more.

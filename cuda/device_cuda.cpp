@@ -49,6 +49,10 @@ void release_pinned(void* memory) noexcept { cudaFreeHost(memory); }
 void copy(void* to, const void* from, std::size_t bytes, Stream stream) {
   if (bytes) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, raw(stream)), "copy");
 }
+void upload(void* to, const void* from, std::size_t bytes, Stream stream) {
+  // The run time copies pageable memory to a buffer of its own before it returns.
+  if (bytes) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, raw(stream)), "copy to the device");
+}
 void fill(void* memory, int byte, std::size_t bytes, Stream stream) {
   if (bytes) check(cudaMemsetAsync(memory, byte, bytes, raw(stream)), "fill");
 }
@@ -85,6 +89,10 @@ int device_count() {
   if (status == cudaErrorNoDevice) return 0;
   if (status != cudaSuccess) fail("no CUDA device can be used: ", cudaGetErrorString(status));
   return count;
+}
+const char* device_name(int index) {
+  static cudaDeviceProp properties;
+  return cudaGetDeviceProperties(&properties, index) == cudaSuccess ? properties.name : "unknown";
 }
 void use_device(int index) { check(cudaSetDevice(index), "choice of the device"); }
 std::int64_t most_blocks() {

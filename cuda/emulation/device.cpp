@@ -9,6 +9,7 @@
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <vector>
 
 #include "cuda/emulation/emulation.h"
 
@@ -65,6 +66,12 @@ void copy(void* to, const void* from, std::size_t bytes, Stream stream) {
     if (bytes) std::memcpy(to, from, bytes);
   });
 }
+void upload(void* to, const void* from, std::size_t bytes, Stream stream) {
+  const char* const begin = static_cast<const char*>(from);
+  submit(stream.handle, [to, staged = std::vector<char>(begin, begin + bytes)] {
+    if (!staged.empty()) std::memcpy(to, staged.data(), staged.size());
+  });
+}
 void fill(void* memory, int byte, std::size_t bytes, Stream stream) {
   submit(stream.handle, [=] {
     if (bytes) std::memset(memory, byte, bytes);
@@ -94,6 +101,7 @@ float milliseconds(Event begin, Event end) {
 }
 
 int device_count() { return 1; }
+const char* device_name(int) { return "emulated"; }
 void use_device(int) {}
 std::int64_t most_blocks() { return emulation::options().most_blocks; }
 bool synchronous() { return false; }

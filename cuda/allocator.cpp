@@ -1,0 +1,102 @@
+#include "cuda/allocator.h"
+
+#include <bit>
+#include <cstdlib>
+#include <string>
+
+#include "cuda/context.h"
+#include "cuda/device.h"
+
+namespace ar::cuda {
+namespace {
+
+/// AR_CUDA_CACHE=0: every block comes from the device and goes back to it, exactly as large as asked for; what a
+/// checker of memory needs to see an access past its end.
+bool caching() {
+  static const bool on = [] {
+    const char* value = std::getenv("AR_CUDA_CACHE");
+    return !value || std::string(value) != "0";
+  }();
+  return on;
+}
+
+int64_t rounded(int64_t bytes) {
+  if (!caching()) return bytes;
+  const uint64_t least = std::bit_ceil(uint64_t(bytes < 512 ? 512 : bytes));
+  if (least <= (1u << 20)) return int64_t(least);
+  const uint64_t step = least / 16;  // an eighth of the power of two below
+  return int64_t((uint64_t(bytes) + step - 1) / step * step);
+}
+
+std::string megabytes(int64_t bytes) { return std::to_string((bytes + (1 << 20) - 1) >> 20) + " MiB"; }
+
+}  // namespace
+
+void* Allocator::allocate(int64_t bytes) {
+  const int64_t size = rounded(bytes);
+  std::lock_guard lock(mutex_);
+  void* data = nullptr;
+  if (const auto found = free_.find(size); found != free_.end()) {
+    data = found->second;
+    free_.erase(found);
+    stats_.cached -= size;
+  } else {
+    data = gpu::allocate(std::size_t(size));
+    if (!data && stats_.cached > 0) {
+      give_back_all();
+      data = gpu::allocate(std::size_t(size));
+    }
+    if (!data) {
+      const gpu::MemoryInfo info = gpu::memory_info();
+      fail("cuda: out of memory: ", megabytes(size), " asked for, ", megabytes(info.free), " of ",
+           megabytes(info.total), " are free; tensors of this process hold ", megabytes(stats_.live),
+           "; a smaller batch, or bf16, needs less");
+    }
+  }
+  stats_.live += size;
+  stats_.peak = std::max(stats_.peak, stats_.live);
+  return data;
+}
+
+void Allocator::release(void* data, int64_t bytes) {
+  if (!data) return;
+  const int64_t size = rounded(bytes);
+  std::lock_guard lock(mutex_);
+  stats_.live -= size;
+  if (caching()) {
+    free_.emplace(size, data);
+    stats_.cached += size;
+  } else {
+    gpu::synchronize(stream());
+    gpu::release(data);
+  }
+}
+
+void Allocator::give_back_all() {
+  gpu::synchronize(stream());
+  for (const auto& [size, data] : free_) gpu::release(data);
+  free_.clear();
+  stats_.cached = 0;
+}
+
+MemoryStats Allocator::stats() {
+  std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+void Allocator::reset_peak() {
+  std::lock_guard lock(mutex_);
+  stats_.peak = stats_.live;
+}
+
+void Allocator::empty_cache() {
+  std::lock_guard lock(mutex_);
+  give_back_all();
+}
+
+Allocator& allocator() {
+  static Allocator* const instance = new Allocator;
+  return *instance;
+}
+
+}  // namespace ar::cuda

@@ -1,0 +1,35 @@
+// Device memory from a cache: cudaMalloc waits for the whole device, so freed blocks are kept and given out again.
+//
+// A block that is given back may be given out at once although kernels that use it have not run yet: there is one
+// stream, and whoever gets the block queues behind them. Small blocks (up to 1 MiB) come in powers of two from 512
+// bytes; larger ones in multiples of 1/8 of their power of two, so that at most an eighth is wasted and sizes that vary
+// a little meet again. When the device is full, the cache is emptied and the request tried once more.
+#pragma once
+#include <map>
+#include <mutex>
+
+#include "tensor/backend.h"
+
+namespace ar::cuda {
+
+class Allocator {
+ public:
+  /// Throws Error, saying what was asked for and what is held, when there is not so much.
+  void* allocate(int64_t bytes);
+  void release(void* data, int64_t bytes);
+  MemoryStats stats();
+  void reset_peak();
+  void empty_cache();
+
+ private:
+  void give_back_all();
+
+  std::mutex mutex_;
+  std::multimap<int64_t, void*> free_;  // by size
+  MemoryStats stats_;
+};
+
+/// The one of this process; never destroyed, as tensors may outlive everything else.
+Allocator& allocator();
+
+}  // namespace ar::cuda

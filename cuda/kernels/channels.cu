@@ -1,0 +1,206 @@
+// Passes over channels (channel_pass.h): sums for batch statistics, scale and shift with an activation, the gate of
+// norm
+// + ReLU, and both together with 2x2 average pooling. Each reads and writes every element once.
+#include "cuda/channel_pass.h"
+
+#include "cuda/families.h"
+
+namespace ar::cuda {
+
+void add_sums(const double* device, int64_t channels, double* sum_a, double* sum_b) {
+  double* const host = new double[std::size_t(2 * channels)];
+  read_back(host, device, 2 * channels * int64_t(sizeof(double)));
+  for (int64_t c = 0; c < channels; ++c) {
+    if (sum_a) sum_a[c] += host[c];
+    if (sum_b) sum_b[c] += host[channels + c];
+  }
+  delete[] host;
+}
+
+namespace {
+
+// ---- sum[c] += x, sum_sq[c] += x^2 ----
+
+template <class S>
+struct Moments {
+  using T = Compute<S>;
+  const S* x;
+  AR_HD Two<T> operator()(int64_t, const int64_t (&at)[1]) const {
+    const T v = widen(x[at[0]]);
+    return {v, v * v};
+  }
+};
+template <class S>
+void channel_sums(const View& x, double* sum, double* sum_sq) {
+  channel_pass<Compute<S>, 1>({&x}, Moments<S>{x.as<const S>()}, sum, sum_sq);
+}
+
+// ---- y = activation(x scale + shift) and y += a + b x ----
+
+template <class S>
+struct Affine {
+  using T = Compute<S>;
+  const S* x;
+  const T *scale, *shift;
+  S* y;
+  Activation activation;
+  AR_HD Two<T> operator()(int64_t c, const int64_t (&at)[2]) const {
+    y[at[1]] = narrow<S>(activate(activation, widen(x[at[0]]) * scale[c] + shift[c], T(0.01)));
+    return {};
+  }
+};
+template <class S>
+void channel_affine(const View& x, const void* scale, const void* shift, Activation activation, const View& y) {
+  channel_pass<Compute<S>, 2>({&x, &y}, Affine<S>{x.as<const S>(), static_cast<const Compute<S>*>(scale),
+                                                  static_cast<const Compute<S>*>(shift), y.as<S>(), activation});
+}
+
+template <class S>
+struct AffineAdd {
+  using T = Compute<S>;
+  const S* x;
+  const T *a, *b;
+  S* y;
+  AR_HD Two<T> operator()(int64_t c, const int64_t (&at)[2]) const {
+    y[at[1]] = narrow<S>(widen(y[at[1]]) + (widen(x[at[0]]) * b[c] + a[c]));
+    return {};
+  }
+};
+template <class S>
+void channel_affine_add(const View& x, const void* a, const void* b, const View& y) {
+  channel_pass<Compute<S>, 2>({&x, &y}, AffineAdd<S>{x.as<const S>(), static_cast<const Compute<S>*>(a),
+                                                     static_cast<const Compute<S>*>(b), y.as<S>()});
+}
+
+// ---- the gate: d = x scale + shift > 0 ? g : 0;  gx (+)= d scale;  sum_d += d;  sum_dx += d x ----
+
+template <class S>
+struct Gate {
+  using T = Compute<S>;
+  const S* x;
+  const T *scale, *shift;
+  S* gx;
+  bool relu, accumulate;
+  /// For one element; returns what it adds to the sums.
+  AR_HD Two<T> operator()(int64_t c, T g, int64_t at_x, int64_t at_gx) const {
+    const T v = widen(x[at_x]), factor = scale[c];
+    const T d = !relu || v * factor + shift[c] > 0 ? g : T(0);
+    gx[at_gx] = narrow<S>(accumulate ? d * factor + widen(gx[at_gx]) : d * factor);
+    return {d, d * v};
+  }
+};
+template <class S>
+Gate<S> gate_of(const ConvGate& gate, const View& gx, bool accumulate) {
+  return {gate.x.as<const S>(),
+          static_cast<const Compute<S>*>(gate.scale),
+          static_cast<const Compute<S>*>(gate.shift),
+          gx.as<S>(),
+          gate.relu,
+          accumulate};
+}
+
+template <class S>
+struct GateElement {
+  using T = Compute<S>;
+  const S* g;
+  Gate<S> gate;
+  AR_HD Two<T> operator()(int64_t c, const int64_t (&at)[3]) const { return gate(c, widen(g[at[0]]), at[1], at[2]); }
+};
+template <class S>
+void channel_gate(const View& g, const View& gx, bool accumulate, const ConvGate& gate) {
+  channel_pass<Compute<S>, 3>({&g, &gate.x, &gx}, GateElement<S>{g.as<const S>(), gate_of<S>(gate, gx, accumulate)},
+                              gate.sum_d, gate.sum_dx);
+}
+
+// ---- a DenseNet transition: y = mean over 2x2 of relu(x scale + shift), and its gradient ----
+
+/// The top left pixel of each 2x2 window, as if there were only these.
+View corners(const View& x) {
+  View v = x;
+  for (int d : {2, 3}) v.shape[d] /= 2, v.strides[d] *= 2;
+  return v;
+}
+
+template <class S>
+struct Pool2 {
+  using T = Compute<S>;
+  const S* x;
+  const T *scale, *shift;
+  int64_t down, right;  // in x
+  S* y;
+  AR_HD Two<T> operator()(int64_t c, const int64_t (&at)[2]) const {
+    const T a = scale[c], b = shift[c];
+    T sum = 0;
+    for (int i = 0; i < 4; ++i)
+      sum += activate(Activation::relu, widen(x[at[0] + i / 2 * down + i % 2 * right]) * a + b, T(0));
+    y[at[1]] = narrow<S>(sum * T(0.25));
+    return {};
+  }
+};
+template <class S>
+void norm_relu_pool2(const View& x, const void* scale, const void* shift, const View& y) {
+  const View windows = corners(x);
+  channel_pass<Compute<S>, 2>({&windows, &y},
+                              Pool2<S>{x.as<const S>(), static_cast<const Compute<S>*>(scale),
+                                       static_cast<const Compute<S>*>(shift), x.strides[2], x.strides[3], y.as<S>()});
+}
+
+template <class S>
+struct Pool2Backward {
+  using T = Compute<S>;
+  const S* gy;
+  Gate<S> gate;
+  int64_t x_down, x_right, down, right;  // in x and in gx
+  AR_HD Two<T> operator()(int64_t c, const int64_t (&at)[3]) const {
+    const T g = widen(gy[at[0]]) * T(0.25);
+    Two<T> sums{};
+    for (int i = 0; i < 4; ++i) {
+      const Two<T> one = gate(c, g, at[1] + i / 2 * x_down + i % 2 * x_right, at[2] + i / 2 * down + i % 2 * right);
+      sums.a += one.a, sums.b += one.b;
+    }
+    return sums;
+  }
+};
+
+/// Pixels that no window covers, where a side is odd.
+template <class S>
+struct Zero {
+  S* y;
+  AR_HD void operator()(int64_t, const int64_t (&at)[1]) const { y[at[0]] = narrow<S>(0); }
+};
+template <class S>
+void zero_uncovered(const View& gx) {
+  for (int d : {2, 3}) {
+    if (gx.shape[d] % 2 == 0) continue;
+    View edge = gx;
+    edge.data = gx.as<S>() + (gx.shape[d] - 1) * gx.strides[d];
+    edge.shape[d] = 1;
+    each(make_walk<1>({&edge}), Zero<S>{edge.as<S>()});
+  }
+}
+
+template <class S>
+void norm_relu_pool2_backward(const View& gy, const View& gx, bool accumulate, const ConvGate& gate) {
+  if (!accumulate) zero_uncovered<S>(gx);
+  const View x = corners(gate.x), out = corners(gx);
+  channel_pass<Compute<S>, 3>({&gy, &x, &out},
+                              Pool2Backward<S>{gy.as<const S>(), gate_of<S>(gate, gx, accumulate), gate.x.strides[2],
+                                               gate.x.strides[3], gx.strides[2], gx.strides[3]},
+                              gate.sum_d, gate.sum_dx);
+}
+
+}  // namespace
+
+void add_channels(Kernels& k) {
+  k.channel_sums = {.bf16 = &channel_sums<bf16>, .f32 = &channel_sums<float>, .f64 = &channel_sums<double>};
+  k.channel_affine = {.bf16 = &channel_affine<bf16>, .f32 = &channel_affine<float>, .f64 = &channel_affine<double>};
+  k.channel_gate = {.bf16 = &channel_gate<bf16>, .f32 = &channel_gate<float>, .f64 = &channel_gate<double>};
+  k.channel_affine_add = {
+      .bf16 = &channel_affine_add<bf16>, .f32 = &channel_affine_add<float>, .f64 = &channel_affine_add<double>};
+  k.norm_relu_pool2 = {.bf16 = &norm_relu_pool2<bf16>, .f32 = &norm_relu_pool2<float>, .f64 = &norm_relu_pool2<double>};
+  k.norm_relu_pool2_backward = {.bf16 = &norm_relu_pool2_backward<bf16>,
+                                .f32 = &norm_relu_pool2_backward<float>,
+                                .f64 = &norm_relu_pool2_backward<double>};
+}
+
+}  // namespace ar::cuda

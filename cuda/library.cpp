@@ -1,0 +1,90 @@
+// The library's entry: the backend of one CUDA device, as tensor/backend.h describes it.
+#include "cuda/allocator.h"
+#include "cuda/context.h"
+#include "cuda/families.h"
+
+namespace ar::cuda {
+
+gpu::Stream stream() {
+  static const gpu::Stream only = gpu::create_stream();
+  return only;
+}
+
+Scratch::Scratch(int64_t bytes) : data_(bytes > 0 ? allocator().allocate(bytes) : nullptr), bytes_(bytes) {}
+Scratch::~Scratch() { allocator().release(data_, bytes_); }
+
+void read_back(void* host, const void* device, int64_t bytes) {
+  gpu::copy(host, device, std::size_t(bytes), stream());
+  gpu::synchronize(stream());
+}
+
+namespace {
+
+Kernels make_table() {
+  Kernels k;
+  k.name = "cuda";
+  add_elementwise(k);
+  add_copy(k);
+  add_random(k);
+  add_reduce(k);
+  add_conv(k);
+  add_gemm(k);
+  add_channels(k);
+  add_pool(k);
+  add_softmax(k);
+  add_lstm(k);
+  add_optim(k);
+  add_lrn(k);
+  add_frames(k);
+  return k;
+}
+
+/// Kernels are built for some architectures; whether this device is one of them shows when one is launched.
+void try_kernel(int index) try {
+  const Scratch memory(2 * int64_t(sizeof(float)));
+  View v{memory.as<float>(), Dtype::f32, 1, {2}, {1}};
+  Kernels k;
+  add_copy(k);
+  k.fill(v, 1);
+  gpu::synchronize(stream());
+} catch (const Error& e) {
+  fail("device cuda:", index, " (", gpu::device_name(index), ") cannot run the kernels of this build: ", e.what(),
+       "; see AR_CUDA_ARCHITECTURES in docs/cuda.md");
+}
+
+}  // namespace
+}  // namespace ar::cuda
+
+/// What the program and this library must agree on.
+extern "C" int64_t ar_cuda_abi() { return int64_t(sizeof(ar::Kernels)) * 1000 + int64_t(sizeof(ar::Backend)); }
+
+/// The backend of device `index`; throws Error with the reason when it cannot be used. One device a process.
+extern "C" const ar::Backend* ar_cuda_open(int index) {
+  using namespace ar;
+  using namespace ar::cuda;
+  static std::mutex mutex;
+  static int opened = -1;
+  std::lock_guard lock(mutex);
+  static const Kernels table = make_table();
+  static const Backend backend{
+      .kernels = &table,
+      .allocate = [](int64_t bytes) { return allocator().allocate(bytes); },
+      .release = [](void* data, int64_t bytes) { allocator().release(data, bytes); },
+      .upload = [](void* to, const void* from, int64_t bytes) { gpu::upload(to, from, std::size_t(bytes), stream()); },
+      .download = [](void* to, const void* from, int64_t bytes) { read_back(to, from, bytes); },
+      .synchronize = [] { gpu::synchronize(stream()); },
+      .memory_stats = [] { return allocator().stats(); },
+      .reset_peak_memory = [] { allocator().reset_peak(); },
+      .empty_cache = [] { allocator().empty_cache(); }};
+  if (opened == index) return &backend;
+  const int devices = gpu::device_count();
+  AR_CHECK(devices > 0, "device cuda:", index, ": no CUDA device is visible");
+  AR_CHECK(index < devices, "device cuda:", index, ": there ", devices == 1 ? "is" : "are", " only ", devices,
+           devices == 1 ? " device" : " devices", ", counted from 0");
+  AR_CHECK(opened < 0, "device cuda:", index, ": this process uses cuda:", opened,
+           "; one device a process, CUDA_VISIBLE_DEVICES chooses others");
+  gpu::use_device(index);
+  try_kernel(index);
+  opened = index;
+  return &backend;
+}
