@@ -8,6 +8,7 @@
 #include "apps/common/program.h"
 #include "apps/images/actions.h"
 #include "apps/images/check_data_set.h"
+#include "apps/images/check_engine.h"
 #include "apps/images/doctor.h"
 #include "apps/images/image_check.h"
 #include "apps/report/progress.h"
@@ -25,7 +26,7 @@ constexpr int kProfileMismatch = 3;  // exit code: the search page has changed
 struct Options {
   std::string actions, out;
   int64_t images = 100, max_pixels = 89'478'485;
-  std::string engine = "google", driver = "auto", suffix;
+  std::string engine = "google", driver = "auto", suffix, check_engine;
   bool headless = true, retry_failed = false, check = false, ignore_robots = false, dry_run = false, doctor = false;
   int min_size = 64;
   uint64_t max_bytes = uint64_t{32} << 20;
@@ -74,6 +75,36 @@ int check(const std::string& folder) {
   return found.problems.empty() ? 0 : kFailed;
 }
 
+std::unique_ptr<scrape::Engine> make_engine(const scrape::Profile& profile, const Options& options) {
+  const std::string save_as = options.out + "/engine-" + profile.name;
+  if (profile.api) return scrape::make_api_engine(profile, save_as);
+  scrape::BrowserOptions browser;
+  browser.driver = options.driver;
+  browser.headless = options.headless;
+  browser.folder = options.out;
+  browser.stop = &StopSignal::flag();
+  return scrape::make_page_engine(profile, browser, save_as);
+}
+
+int search_once(Options& options) {
+  if (options.out.empty()) options.out = ".";
+  const scrape::Profile profile = scrape::find_profile(options.engine);
+  const StopSignal signal;
+  try {
+    check_engine(*make_engine(profile, options), profile,
+                 {.query = options.check_engine,
+                  .safe = options.build.safe,
+                  .license = options.build.license,
+                  .wanted = 20,
+                  .full = options.build.quality != scrape::Quality::kThumb,
+                  .stop = &StopSignal::flag()});
+  } catch (const scrape::ProfileMismatch& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return kProfileMismatch;
+  }
+  return 0;
+}
+
 int build(Options& options) {
   const std::vector<scrape::ActionClass> classes = read_actions(options.actions, options.suffix);
   const scrape::Profile profile = scrape::find_profile(options.engine);
@@ -101,23 +132,14 @@ int build(Options& options) {
   build.fetch.robots = !options.ignore_robots;
   build.stop = &StopSignal::flag();
 
-  const auto make_engine = [&]() -> std::unique_ptr<scrape::Engine> {
-    const std::string save_as = options.out + "/engine-" + profile.name;
-    if (profile.api) return scrape::make_api_engine(profile, save_as);
-    scrape::BrowserOptions browser;
-    browser.driver = options.driver;
-    browser.headless = options.headless;
-    browser.folder = options.out;
-    browser.stop = build.stop;
-    return scrape::make_page_engine(profile, browser, save_as);
-  };
   const ImageRules rules{options.min_size, options.max_pixels};
 
   scrape::BuildResult result;
   {
     std::optional<Progress> progress;
     result = scrape::build_data_set(
-        classes, build, make_engine, [&](const std::string& bytes) { return check_image(bytes, rules); },
+        classes, build, [&] { return make_engine(profile, options); },
+        [&](const std::string& bytes) { return check_image(bytes, rules); },
         [&](const scrape::BuildProgress& state) {
           if (!progress)
             progress.emplace(ProgressOptions{.label = "building", .resumed = state.kept, .unit = "images"});
@@ -151,6 +173,7 @@ int run(Options& options) {
   }
   while (options.out.size() > 1 && options.out.back() == '/') options.out.pop_back();
   if (options.check) return check(options.out);
+  if (!options.check_engine.empty()) return search_once(options);
   return build(options);
 }
 
@@ -197,9 +220,11 @@ int main(int argc, char** argv) {
   app.add_flag("--ignore-robots", options.ignore_robots, "do not ask robots.txt and X-Robots-Tag");
   app.add_flag("--allow-private", build.fetch.allow_private, "also download from loopback and private addresses");
   app.add_flag("--dry-run", options.dry_run, "print classes and search addresses, and end");
+  app.add_option("--check-engine", options.check_engine,
+                 "search for this once, show what each part of the engine's profile finds, and end");
   app.add_flag("--doctor", options.doctor, "look whether browser, driver, network and folder are fit, and end");
   app.callback([&] {
-    if (options.doctor) return;
+    if (options.doctor || !options.check_engine.empty()) return;
     if (options.out.empty()) throw CLI::RequiredError("--out-path");
     if (options.actions.empty() && !options.check) throw CLI::RequiredError("--actions");
   });

@@ -102,19 +102,33 @@ enum class SearchEnd {
 /// Called for each result in the order of the page.
 using OnFound = std::function<void(Found&&)>;
 
+/// What a part of a profile found.
+struct Inspected {
+  std::string member;  ///< of the profile: "results", "full[0]", ...
+  std::string what;    ///< its selector or path
+  int64_t count = 0;   ///< elements or results that have it
+  int64_t of = -1;     ///< results in all; -1: it is not looked for in each result
+  std::string sample;  ///< what it found first
+};
+
+/// As a table of text, a line each.
+std::string to_text(const std::vector<Inspected>& lines);
+
 class Engine {
  public:
   virtual ~Engine() = default;
+  /// What each part of the profile finds in the page, or the answer, that the last search() ended with.
+  virtual std::vector<Inspected> inspect() { return {}; }
   /// Throws ProfileMismatch, and Error when the engine cannot be reached.
   virtual SearchEnd search(const SearchRequest& request, const OnFound& on_found) = 0;
 };
 
 /// Searches in a browser, which is started on first use and again after a crash. A page that does not fit the profile
-/// is saved, with a screenshot, as `save_as`.html and .png.
+/// is saved as `save_as`.html, with a screenshot, .png, and what each part of the profile finds in it, .txt.
 std::unique_ptr<Engine> make_page_engine(const Profile& profile, const BrowserOptions& browser,
                                          const std::string& save_as);
 
-/// Searches by a JSON API.
+/// Searches by a JSON API. An answer that does not fit is saved as `save_as`.json.
 std::unique_ptr<Engine> make_api_engine(const Profile& profile, const std::string& save_as);
 
 }  // namespace ar::scrape

@@ -66,7 +66,8 @@ class ApiEngine : public Engine {
     std::string page = profile_.next.empty() ? "1" : "0";
     for (long number = 1;; ++number) {
       const std::string url = search_url(profile_, request.query, request.safe, request.license, page);
-      const json answer = ask(url, request);
+      last_ = ask(url, request);
+      const json& answer = last_;
       if (stopped(request)) return SearchEnd::kStopped;
       if (answer.is_null()) {
         if (number > 1) return SearchEnd::kEnd;  // APIs refuse to go on past some page
@@ -117,6 +118,34 @@ class ApiEngine : public Engine {
       }
       if (!wait(profile_.pause_s, request)) return SearchEnd::kStopped;
     }
+  }
+
+  std::vector<Inspected> inspect() override {
+    const json& list = at_path(last_, profile_.list);
+    const auto results = static_cast<int64_t>(list.is_structured() ? list.size() : 0);
+    std::vector<Inspected> lines = {{"list", profile_.list, results, -1, ""}};
+    const auto shown = [](const json& value) { return value.is_string() ? value.get<std::string>() : value.dump(); };
+    for (const auto& [member, path] :
+         {std::pair("image", &profile_.image), std::pair("preview", &profile_.preview),
+          std::pair("landing", &profile_.landing), std::pair("caption", &profile_.caption),
+          std::pair("license", &profile_.license), std::pair("author", &profile_.author)}) {
+      if (path->empty()) continue;
+      Inspected line{member, *path, 0, results, ""};
+      if (results > 0) {
+        for (const json& result : list) {
+          const json& value = at_path(result, *path);
+          if (value.is_null()) continue;
+          if (line.count++ == 0) line.sample = shown(value);
+        }
+      }
+      lines.push_back(std::move(line));
+    }
+    for (const auto& [member, path] : {std::pair("pages", &profile_.pages), std::pair("next", &profile_.next)}) {
+      if (path->empty()) continue;
+      const json& value = at_path(last_, *path);
+      lines.push_back({member, *path, value.is_null() ? 0 : 1, -1, value.is_null() ? "" : shown(value)});
+    }
+    return lines;
   }
 
  private:
@@ -183,6 +212,7 @@ class ApiEngine : public Engine {
 
   Profile profile_;
   std::string save_as_;
+  json last_;  // answer
   HttpClient http_;
 };
 

@@ -50,7 +50,9 @@ json page_arguments(const Profile& profile) {
           {"end", signs_json(profile.end)},
           {"no_results", signs_json(profile.no_results)},
           {"blocked", signs_json(profile.blocked)},
-          {"consent", profile.consent}};
+          {"consent", profile.consent},
+          {"click", profile.click},
+          {"after_click", rules_json(profile.full_after_click)}};
 }
 
 class PageEngine : public Engine {
@@ -72,10 +74,28 @@ class PageEngine : public Engine {
     }
   }
 
+  std::vector<Inspected> inspect() override {
+    std::vector<Inspected> lines;
+    if (!browser_) return lines;
+    for (const json& line : browser_->execute(kInspectPage, json::array({arguments_}))) {
+      const json& of = line.at("of");
+      lines.push_back({line.at("member"), line.at("what"), line.at("count"), of.is_null() ? -1 : of.get<int64_t>(),
+                       line.at("sample")});
+    }
+    return lines;
+  }
+
  private:
   static bool stopped(const SearchRequest& request) { return request.stop != nullptr && request.stop->load(); }
 
-  json read(size_t from) { return browser_->execute(kReadPage, {arguments_, from}); }
+  json read(size_t from) {
+    try {
+      return browser_->execute(kReadPage, {arguments_, from});
+    } catch (const WebDriverError& error) {  // such as "... is not a valid selector"
+      fail("engine ", profile_.name, ": ", error.what(), "; mend ", profile_.path,
+           ", --check-engine shows what each part of it finds");
+    }
+  }
 
   SearchEnd search_once(const SearchRequest& request, const std::string& url, size_t& given, const OnFound& on_found) {
     try {
@@ -178,10 +198,11 @@ class PageEngine : public Engine {
       const auto save = [&](const char* ending, const std::string& bytes) {
         std::ofstream file(save_as_ + ending, std::ios::binary);
         if (file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()))) {
-          saved += (saved.empty() ? "" : " and ") + save_as_ + ending;
+          saved += (saved.empty() ? "" : ", ") + save_as_ + ending;
         }
       };
       try {
+        save(".txt", url + "\n" + to_text(inspect()));
         save(".html", browser_->page_source());
         save(".png", browser_->screenshot());
       } catch (const Error&) {  // what could be saved is
@@ -200,6 +221,18 @@ class PageEngine : public Engine {
 };
 
 }  // namespace
+
+std::string to_text(const std::vector<Inspected>& lines) {
+  std::string text;
+  for (const Inspected& line : lines) {
+    std::string member = line.member, count = std::to_string(line.count);
+    if (line.of >= 0) count += " of " + std::to_string(line.of);
+    member.resize(std::max<size_t>(member.size(), 15), ' ');
+    count.resize(std::max<size_t>(count.size(), 11), ' ');
+    text += member + " " + count + " " + line.what + (line.sample.empty() ? "" : "  ->  " + line.sample) + "\n";
+  }
+  return text;
+}
 
 std::unique_ptr<Engine> make_page_engine(const Profile& profile, const BrowserOptions& browser,
                                          const std::string& save_as) {

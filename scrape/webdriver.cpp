@@ -23,6 +23,8 @@ constexpr const char* kElementKey = "element-6066-11e4-a52e-4f735466cecf";
 
 constexpr const char* kInstall = "on Debian: apt install chromium chromium-driver";
 
+constexpr const char* kGeckodriver = "https://github.com/mozilla/geckodriver/releases";
+
 std::string first_program(std::initializer_list<const char*> names) {
   for (const char* name : names) {
     if (std::string path = find_program(name); !path.empty()) return path;
@@ -105,12 +107,17 @@ DriverChoice choose_driver(const std::string& driver) {
     const DriverChoice gecko{{}, find_program("geckodriver"), firefox(), true};
     if (!gecko.driver.empty() && !gecko.browser.empty()) return gecko;
     if (!chrome.browser.empty()) fail("driver auto: there is ", chrome.browser, " but no chromedriver; ", kInstall);
-    if (!gecko.browser.empty()) fail("driver auto: there is ", gecko.browser, " but no geckodriver; ", kInstall);
+    if (!gecko.browser.empty()) {
+      fail("driver auto: there is ", gecko.browser, " but no geckodriver; get it from ", kGeckodriver, ", or ",
+           kInstall);
+    }
     fail("driver auto: no browser and driver are installed; ", kInstall);
   }
   const std::string path = find_program(driver);
-  if (path.empty()) fail("driver ", driver, ": there is no such program; ", kInstall);
-  const bool gecko = path.substr(path.rfind('/') + 1).find("gecko") != std::string::npos;
+  const bool gecko = driver.substr(driver.rfind('/') + 1).find("gecko") != std::string::npos;
+  if (path.empty()) {
+    fail("driver ", driver, ": there is no such program; ", gecko ? cat("get it from ", kGeckodriver) : kInstall);
+  }
   DriverChoice choice{{}, path, gecko ? firefox() : chromium(), gecko};
   if (choice.browser.empty()) {
     fail("driver ", driver, ": ", gecko ? "Firefox" : "Chromium or Chrome", " is not installed; ",

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <map>
 #include <regex>
 
 #include "tests/scrape/site.h"
@@ -89,7 +90,32 @@ TEST_F(Engines, APageOfAnotherShapeIsAnErrorWithEvidence) {
                  "--engine");
     EXPECT_NE(test::read_all(folder_.path + "/saved.html").find("another shape"), std::string::npos);
     EXPECT_TRUE(test::read_all(folder_.path + "/saved.png").starts_with("\x89PNG"));
+    EXPECT_NE(test::read_all(folder_.path + "/saved.txt").find("results         0 "), std::string::npos);
   }
+}
+
+TEST_F(Engines, InspectTellsWhatEachPartOfTheProfileFinds) {
+  Profile profile = at("google", "google.html");
+  profile.end.push_back({"p[", ""});
+  const auto engine = make_page_engine(profile, browser(), "");
+  EXPECT_ERROR(engine->search({.query = "q", .wanted = 2}, [](Found&&) {}), "engine google: ", "not a valid selector",
+               "google.json, --check-engine shows");
+  profile.end.pop_back();
+  const auto good = make_page_engine(profile, browser(), "");
+  good->search({.query = "q", .wanted = 2}, [](Found&&) {});
+  std::map<std::string, Inspected> lines;
+  for (Inspected& line : good->inspect()) lines[line.member] = std::move(line);
+  EXPECT_EQ(lines.at("results").count, 2);
+  EXPECT_EQ(lines.at("full[0]").count, 1);
+  EXPECT_EQ(lines.at("full[0]").of, 2);
+  EXPECT_EQ(lines.at("full[0]").sample, "https://one.example/big.jpg");
+  EXPECT_EQ(lines.at("full[1]").count, 0);
+  EXPECT_EQ(lines.at("click").count, 2);
+  EXPECT_EQ(lines.at("click.full[0]").sample, "https://two.example/big.png");
+  EXPECT_EQ(lines.at("consent[0]").count, 0) << "clicked";
+  EXPECT_EQ(lines.at("more[0]").count, 1);
+  EXPECT_THAT(to_text(engine->inspect()), ::testing::ContainsRegex("end.1. +0 +p. +->  .*not a valid selector"));
+  EXPECT_THAT(to_text({lines.at("full[0]")}), ::testing::StartsWith("full[0]         1 of 2      a[href*='imgurl=']"));
 }
 
 TEST_F(Engines, FullSizeGoneFromThePageIsAnError) {

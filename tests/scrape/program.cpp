@@ -237,7 +237,31 @@ TEST_F(BuildImageDs, AnotherPageThanTheProfileSaysHasAnExitCodeOfItsOwn) {
   EXPECT_EQ(ended.code, 3);
   EXPECT_NE(ended.err.find("error: engine profile mine no longer matches the page"), std::string::npos) << ended.err;
   EXPECT_TRUE(fs::exists(out() + "/engine-mine.html"));
+  EXPECT_TRUE(fs::exists(out() + "/engine-mine.txt"));
   EXPECT_TRUE(fs::exists(out() + "/engine-mine.png"));
+}
+
+TEST_F(BuildImageDs, CheckEngineShowsWhatTheProfileFinds) {
+  const Site site({.total = 30});
+  const auto check = [&](const std::string& engine) {
+    return run({"--check-engine", "alpha", "--engine", engine, "--out-path", folder_.path});
+  };
+  const std::string profile = site.write_api_profile(folder_.path);
+  const Ended api = check(profile);
+  EXPECT_EQ(api.code, 0) << api.err;
+  EXPECT_THAT(api.out, ::testing::HasSubstr("image           20 of 20    url  ->  http://127.0.0.1"));
+  EXPECT_THAT(api.out, ::testing::HasSubstr("of the first 20 results 20 have the image in full size, 0 a thumbnail"));
+  std::string text = test::read_all(profile);
+  text.replace(text.find("\"url\""), 5, "\"uri\"");
+  std::ofstream(folder_.path + "/old.json") << text;
+  const Ended changed = check(folder_.path + "/old.json");
+  EXPECT_EQ(changed.code, 3);
+  EXPECT_THAT(changed.out, ::testing::HasSubstr("image           0 of 20     uri\n"));
+  EXPECT_THAT(changed.err, ::testing::HasSubstr("no longer matches the page: no result has an image at \"uri\""));
+  AR_SKIP_WITHOUT_BROWSER();
+  const Ended page = check(site.write_profile(folder_.path));
+  EXPECT_EQ(page.code, 0) << page.err;
+  EXPECT_THAT(page.out, ::testing::HasSubstr("full[0]         20 of 20"));
 }
 
 TEST_F(BuildImageDs, AnApiNeedsNoBrowser) {
