@@ -145,11 +145,11 @@ void expect_same_weights(const std::string& a, const std::string& b) {
 
 TEST_F(VideoPrograms, OnlyTheLSTMSeesTheDirectionOfMotion) {
   const Outcome trained =
-      train({"--epochs",          "60",         "--optimizer",  "Adam",  "--scheduler",       "Cosine",
+      train({"--epochs",          "40",         "--optimizer",  "Adam",  "--scheduler",       "Cosine",
              "--learning-rate",   "0.01",       "--batch-size", "16",    "--frames-per-clip", "16",
              "--clips-per-video", "3",          "--resize",     "32x32", "--crop-size",       "32",
              "--logdir",          path("m/log")},
-            {"--freeze-fe", "--dropout", "0", "--feature-extractor", "resnet18"});
+            {"--freeze-fe", "--dropout", "0", "--bidirectional", "--feature-extractor", "resnet18"});
   ASSERT_EQ(trained.code, 0) << trained.err;
   for (const char* file : {"m/log/report.html", "m/log/metrics.jsonl", "m/model.pt", "m/model.last.pt"})
     EXPECT_TRUE(fs::exists(folder() / file)) << file;
