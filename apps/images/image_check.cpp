@@ -4,57 +4,25 @@
 #include <span>
 
 #include "io/image.h"
-#include "io/image_header.h"
+#include "io/image_info.h"
 #include "io/perceptual_hash.h"
 #include "io/sha256.h"
 #include "tensor/error.h"
 
 namespace ar::apps {
-namespace {
-
-const char* ending_of(io::ImageFormat format) {
-  switch (format) {
-    case io::ImageFormat::Jpeg:
-      return "jpg";
-    case io::ImageFormat::Png:
-      return "png";
-    case io::ImageFormat::WebP:
-      return "webp";
-    case io::ImageFormat::Gif:
-      return "gif";
-    case io::ImageFormat::Bmp:
-      return "bmp";
-    case io::ImageFormat::Tiff:
-      return "tif";
-    case io::ImageFormat::Avif:
-      return "avif";
-    case io::ImageFormat::Jpeg2000:
-      return "jp2";
-    case io::ImageFormat::Pbm:
-      return "pbm";
-    case io::ImageFormat::Pgm:
-      return "pgm";
-    case io::ImageFormat::Ppm:
-      return "ppm";
-  }
-  return "img";
-}
-
-}  // namespace
-
 scrape::CheckedImage check_image(const std::string& bytes, const ImageRules& rules) {
   scrape::CheckedImage checked;
   const std::span data(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
   thread_local io::Image image;  // its memory is used again
   try {
-    const io::ImageHeader header = io::read_image_header(data, INT64_MAX);
-    if (header.width > 0 && header.height > rules.max_pixels / header.width) {
+    const io::ImageInfo info = io::image_info(data);
+    if (info.width > 0 && info.height > rules.max_pixels / info.width) {
       checked.cause = "too-many-pixels";
-      checked.error = std::to_string(header.width) + "x" + std::to_string(header.height) + " pixels";
+      checked.error = std::to_string(info.width) + "x" + std::to_string(info.height) + " pixels";
       return checked;
     }
     io::decode_image(data, {.max_pixels = rules.max_pixels}, image);
-    checked.format = ending_of(header.format);
+    checked.format = info.ending;
   } catch (const Error& error) {
     checked.cause = "not-an-image";
     checked.error = error.what();

@@ -147,30 +147,10 @@ TEST_F(CleanProgram, MovesExactlyTheSuspects) {
 }
 
 TEST_F(CleanProgram, WithACheckpoint) {
-  const Outcome trained = run("ar-train-image",
-                              {"--data-dir",
-                               data.string(),
-                               "--feature-extractor",
-                               "tiny_darknet",
-                               "--pretrained",
-                               "none",
-                               "--image-size",
-                               "32",
-                               "--batch-size",
-                               "10",
-                               "--learning-rate",
-                               "0.003",
-                               "--optimizer",
-                               "Adam",
-                               "--epochs",
-                               "6",
-                               "--threads",
-                               "1",
-                               "--augment",
-                               "none",
-                               "--save-checkpoint",
-                               path("m/model.pt")},
-                              folder);
+  std::vector<std::string> training = small_training(data, path("m/model.pt"));
+  training.insert(training.end(), {"--batch-size", "10", "--learning-rate", "0.003", "--optimizer", "Adam", "--epochs",
+                                   "6", "--augment", "none"});
+  const Outcome trained = run("ar-train-image", training, folder);
   ASSERT_EQ(trained.code, 0) << trained.err;
   const Outcome folds = clean({"--checkpoint", path("m/model.pt")});
   ASSERT_EQ(folds.code, 0) << folds.err;

@@ -53,24 +53,8 @@ class ImagePrograms : public testing::Test {
   }
   /// The options of a run that takes a second or two, and more.
   std::vector<std::string> options(const std::vector<std::string>& more = {}) const {
-    std::vector<std::string> all{"--data-dir",
-                                 data.string(),
-                                 "--feature-extractor",
-                                 "tiny_darknet",
-                                 "--pretrained",
-                                 "none",
-                                 "--image-size",
-                                 "32",
-                                 "--batch-size",
-                                 "4",
-                                 "--learning-rate",
-                                 "0.02",
-                                 "--threads",
-                                 "1",
-                                 "--epochs",
-                                 "2",
-                                 "--save-checkpoint",
-                                 (folder / "m" / "model.pt").string()};
+    std::vector<std::string> all = small_training(data, folder / "m" / "model.pt");
+    all.insert(all.end(), {"--batch-size", "4", "--learning-rate", "0.02", "--epochs", "2"});
     for (const std::string& option : more) {
       const auto same = option.starts_with("--") ? std::find(all.begin(), all.end(), option) : all.end();
       if (same != all.end()) all.erase(same, same + 2);

@@ -22,6 +22,12 @@ void redirect(const std::filesystem::path& file, int to) {
 
 }  // namespace
 
+std::vector<std::string> small_training(const std::filesystem::path& data, const std::filesystem::path& checkpoint) {
+  return {"--data-dir",   data.string(), "--feature-extractor", "tiny_darknet",
+          "--pretrained", "none",        "--image-size",        "32",
+          "--threads",    "1",           "--save-checkpoint",   checkpoint.string()};
+}
+
 Program::Program(const std::string& name, const std::vector<std::string>& arguments,
                  const std::filesystem::path& folder, const std::function<void()>& in_child)
     : out_(folder / (name + ".out")), err_(folder / (name + ".err")) {

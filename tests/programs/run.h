@@ -9,6 +9,9 @@
 
 namespace ar {
 
+/// What every training of the tests has in common: a small network of random weights on the images of `data`.
+std::vector<std::string> small_training(const std::filesystem::path& data, const std::filesystem::path& checkpoint);
+
 struct Outcome {
   int code = 0;  // exit code; 128 + number where a signal ended it
   std::string out, err;

@@ -28,12 +28,13 @@ struct Ended {
   std::string out, err;
 };
 
-/// The program under test, beside this one.
+/// A program beside this one, by default the one under test.
 class Program {
  public:
-  Program(const std::vector<std::string>& arguments, const std::string& folder, rlim_t max_file = RLIM_INFINITY)
+  Program(const std::vector<std::string>& arguments, const std::string& folder, rlim_t max_file = RLIM_INFINITY,
+          const char* name = "ar-build-image-ds")
       : folder_(folder) {
-    const fs::path path = fs::read_symlink("/proc/self/exe").parent_path() / "ar-build-image-ds";
+    const fs::path path = fs::read_symlink("/proc/self/exe").parent_path() / name;
     std::vector<std::string> all = {path};
     all.insert(all.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
@@ -275,6 +276,34 @@ TEST_F(BuildImageDs, AnApiNeedsNoBrowser) {
     EXPECT_EQ(record.author, "Ann");
     EXPECT_EQ(record.page, "http://example.org/page");
   }
+}
+
+TEST_F(BuildImageDs, TheSetGoesStraightIntoTraining) {
+  const Site site({.total = 60});
+  ASSERT_EQ(run(arguments(site.write_api_profile(folder_.path), out(), 20)).code, 0);
+  const std::vector<std::string> training = {"--data-dir",
+                                             out(),
+                                             "--feature-extractor",
+                                             "tiny_darknet",
+                                             "--pretrained",
+                                             "none",
+                                             "--image-size",
+                                             "32",
+                                             "--epochs",
+                                             "1",
+                                             "--batch-size",
+                                             "12",
+                                             "--save-checkpoint",
+                                             folder_.path + "/model.pt"};
+  const Ended trained = Program(training, folder_.path, RLIM_INFINITY, "ar-train-image").wait();
+  EXPECT_EQ(trained.code, 0) << trained.err;
+  EXPECT_TRUE(fs::exists(folder_.path + "/model.pt"));
+  const std::vector<std::string> cleaning = {
+      "--data-dir", out(), "--checkpoint", folder_.path + "/model.pt", "--csv", folder_.path + "/doubts.csv",
+      "--report",   ""};
+  const Ended cleaned = Program(cleaning, folder_.path, RLIM_INFINITY, "ar-clean-image-ds").wait();
+  EXPECT_EQ(cleaned.code, 0) << cleaned.err;
+  EXPECT_THAT(cleaned.out, ::testing::HasSubstr("60 images judged"));
 }
 
 TEST_F(BuildImageDs, MoreImagesThanThereAreIsNoError) {
