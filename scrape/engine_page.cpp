@@ -101,7 +101,7 @@ class PageEngine : public Engine {
     try {
       browser_->navigate(url);
     } catch (const WebDriverError& error) {
-      fail("engine ", profile_.name, ": ", url, " does not load, ", error.what());
+      fail("engine ", profile_.name, ": ", url, " does not load, ", error.what(), "; is this machine connected?");
     }
     const bool full = request.full && !(profile_.full.empty() && profile_.click.empty());
     size_t seen = 0, with_full = 0, with_image = 0, index = 0;

@@ -216,6 +216,7 @@ json Browser::command(const std::string& method, const std::string& path, const 
   const std::string code = text("error");
   std::string message = text("message");
   message = message.substr(0, message.find('\n'));
+  if (message.starts_with(code + ": ")) message.erase(0, code.size() + 2);  // chromedriver repeats it
   const auto says = [&](const char* words) { return message.find(words) != std::string::npos; };
   if (code == "invalid session id" || says("disconnected") || says("not reachable") || says("crashed") ||
       says("target window already closed") || code == "no such window") {

@@ -68,7 +68,8 @@ bool check_driver(const std::string& name) {
 
 bool check_site(const scrape::Profile& profile) {
   const auto url = scrape::parse_url(profile.search_url.substr(0, profile.search_url.find('{')));
-  const std::string site = url ? url->origin() : profile.search_url;
+  const bool usual = url && url->port == (url->scheme == "https" ? 443 : 80);
+  const std::string site = !url ? profile.search_url : usual ? url->scheme + "://" + url->host : url->origin();
   try {
     scrape::HttpRequest request;
     request.url = site + "/";
@@ -82,7 +83,7 @@ bool check_site(const scrape::Profile& profile) {
 
 bool check_folder(const std::string& folder) {
   std::error_code error;
-  fs::path where = fs::absolute(folder);
+  fs::path where = fs::weakly_canonical(fs::absolute(folder), error);
   while (!fs::exists(where, error) && where.has_parent_path() && where != where.parent_path())
     where = where.parent_path();
   if (access(where.c_str(), W_OK | X_OK) != 0) {

@@ -185,6 +185,15 @@ TEST_F(Engines, AnUnreachableSiteIsAnError) {
   EXPECT_ERROR(search(profile), "engine test: http://no-such-host.invalid/", "does not load");
 }
 
+TEST_F(Engines, APageThatNeverLoadsIsAnError) {
+  Profile profile = read_profile(site_.write_profile(folder_.path));
+  profile.search_url = site_.url("/hang?q={query}");
+  BrowserOptions options = browser();
+  options.page_timeout_s = 1;
+  EXPECT_ERROR(make_page_engine(profile, options, "")->search({.query = "q"}, [](Found&&) {}),
+               "/hang?q=q does not load, webdriver: timeout");
+}
+
 Profile api_profile(const Site& site) {
   Profile profile;
   profile.name = "api";

@@ -160,6 +160,9 @@ struct Site::State {
     });
     server.Get("/loop", [](const auto&, auto& answer) { answer.set_redirect("/loop"); });
     server.Get("/to", [](const auto& ask, auto& answer) { answer.set_redirect(ask.get_param_value("url")); });
+    server.Get("/hang", [this](const auto&, auto&) {
+      while (!ending) std::this_thread::sleep_for(20ms);
+    });
     server.Get("/busy", [](const auto&, auto& answer) {
       answer.status = 503;
       answer.set_header("Retry-After", "100000");

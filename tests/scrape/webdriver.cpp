@@ -2,6 +2,7 @@
 #include "scrape/webdriver.h"
 
 #include <gtest/gtest.h>
+#include <httplib.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -188,6 +189,26 @@ TEST(WebDriverErrors, SayWhatToDo) {
   options.driver = "true";  // starts, answers nothing
   AR_SKIP_WITHOUT_BROWSER();
   EXPECT_ERROR(Browser{options}, "the driver does not start");
+}
+
+TEST(WebDriverErrors, ADriverOfAnotherVersion) {
+  httplib::Server server;  // answers as chromedriver does
+  server.Post("/session", [](const auto&, auto& answer) {
+    answer.status = 500;
+    answer.set_content(
+        R"({"value":{"error":"session not created","message":"session not created: This version of )"
+        R"(ChromeDriver only supports Chrome version 99\nCurrent browser version is 156","stacktrace":""}})",
+        "application/json");
+  });
+  const int port = server.bind_to_any_port("127.0.0.1");
+  std::thread thread([&] { server.listen_after_bind(); });
+  BrowserOptions options;
+  options.driver = cat("http://127.0.0.1:", port);
+  EXPECT_ERROR(Browser{options},
+               "no browser session (webdriver: session not created, This version of ChromeDriver only",
+               "driver and browser must be of the same version, ar-build-image-ds --doctor compares them");
+  server.stop();
+  thread.join();
 }
 
 TEST(WebDriverErrors, StopEndsACommand) {
