@@ -22,8 +22,8 @@ void check_shapes(const Dims& q, const Dims& k, const Dims& v) {
 }
 
 /// (L, S) with -inf above the diagonal.
-Tensor causal_mask(int64_t l, int64_t s, Dtype dtype) {
-  const Tensor mask = zeros({l, s}, {.dtype = dtype});
+Tensor causal_mask(int64_t l, int64_t s, const TensorOptions& options) {
+  const Tensor mask = zeros({l, s}, options);
   for (int64_t i = 0; i < l && i + 1 < s; ++i)
     mask.select(0, i).narrow(0, i + 1, s - i - 1).fill(-std::numeric_limits<double>::infinity());
   return mask;
@@ -35,7 +35,7 @@ AttentionResult scaled_dot_product_attention(const Variable& q, const Variable& 
                                              const AttentionOptions& options, Generator& g) {
   check_shapes(q.shape(), k.shape(), v.shape());
   Variable scores = matmul(q * (1 / std::sqrt(double(q.size(-1)))), transpose(k, -2, -1));
-  if (options.causal) scores = scores + Variable(causal_mask(q.size(-2), k.size(-2), q.dtype()));
+  if (options.causal) scores = scores + Variable(causal_mask(q.size(-2), k.size(-2), q.value().options()));
   if (options.mask.defined()) scores = scores + Variable(options.mask);
   const Variable weights = dropout(softmax(scores, -1), options.dropout, options.training, g);
   return {matmul(weights, v), weights};

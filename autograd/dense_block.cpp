@@ -83,7 +83,8 @@ DenseBlockResult dense_block(const Variable& x, const std::vector<DenseLayerPara
     const Tensor seen = block.narrow(1, 0, in), fresh = block.narrow(1, in, growth);
     FusedNorm norm1(seen, prefix(sums, in), l.norm1, options);
     if (inference) {
-      if (!narrow.defined()) narrow = empty({x.size(0), middle, x.size(2), x.size(3)}, {.dtype = x.dtype()});
+      if (!narrow.defined())
+        narrow = empty({x.size(0), middle, x.size(2), x.size(3)}, {.dtype = x.dtype(), .device = block.device()});
       const FusedNorm norm2(narrow, {}, l.norm2, options);
       const ops::Epilogue norm_relu{.scale = norm2.scale(), .shift = norm2.shift(), .activation = Activation::relu};
       ops::conv2d(seen, l.conv1.value(), k1x1, norm1.reader(), norm_relu, narrow, ops::Packing::cached);

@@ -117,7 +117,7 @@ struct Engine {
 Tensor Backward::grad_or_zeros(int output) const {
   if (grads_[output].defined()) return grads_[output];
   const Node::Output& o = node_->outputs[output];
-  return zeros(o.shape, {.dtype = o.dtype});
+  return zeros(o.shape, {.dtype = o.dtype, .device = o.device});
 }
 
 void Variable::backward(const Tensor& grad, bool retain_graph) const {

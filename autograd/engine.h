@@ -31,6 +31,7 @@ class Node {
     std::weak_ptr<VariableState> state;  // hooks and retained gradients; the graph does not keep results alive
     Dims shape;
     Dtype dtype;
+    Device device;
   };
   Node(const char* op, BackwardFn fn);
   ~Node();

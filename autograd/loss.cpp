@@ -64,7 +64,7 @@ Targets read_targets(const char* op, const Tensor& x, const Tensor& target, cons
   AR_CHECK(any || options.reduction != Reduction::mean, op, ": nothing to average: none of the ", index.size(),
            " targets counts");
   Targets t;
-  t.index = from_vector(index, target.shape());
+  t.index = from_vector(index, target.shape()).to(x.device());
   t.weight = ops::pick(op, class_weights(x, options.weight), 1, t.index);
   t.total = ops::sum(t.weight).item();
   return t;

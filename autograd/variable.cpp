@@ -156,7 +156,7 @@ std::vector<Variable> record(const char* op, std::vector<Tensor> values, const s
     state->requires_grad = true;
     state->producer = node;
     state->output = i;
-    node->outputs.push_back({state, state->value.shape(), state->value.dtype()});
+    node->outputs.push_back({state, state->value.shape(), state->value.dtype(), state->value.device()});
   }
   return results;
 }

@@ -27,7 +27,7 @@ Tensor additive(const char* name, const Tensor& mask, Dtype dtype) {
   AR_CHECK(mask.dtype() == Dtype::u8, "MultiheadAttention: ", name, " must be uint8 or floating, it is ", mask.dtype());
   std::vector<double> values = mask.to_vector<double>();
   for (double& v : values) v = v != 0 ? -std::numeric_limits<double>::infinity() : 0;
-  return from_vector(values, mask.shape()).to(dtype);
+  return from_vector(values, mask.shape()).to(dtype).to(mask.device());
 }
 
 }  // namespace

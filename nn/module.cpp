@@ -155,16 +155,23 @@ LoadReport Module::load_state_dict(const StateDict& state, bool strict) {
 
 void Module::to(Dtype dtype) {
   AR_CHECK(is_floating(dtype), "to: modules hold floating values, not ", dtype);
+  change_all([&](const Tensor& t) { return is_floating(t.dtype()) ? t.to(dtype) : t; });
+}
+
+void Module::to(Device device) {
+  change_all([&](const Tensor& t) { return is_floating(t.dtype()) ? t.to(device) : t; });
+}
+
+void Module::change_all(const std::function<Tensor(const Tensor&)>& changed) {
   for (const auto& [path, m] : named_modules()) {
     const Members here = m->list();
     for (const auto& [name, p] : here.parameters_) {
       const Tensor grad = p->grad();
       p->zero_grad();
-      p->set_value(p->value().to(dtype));
-      if (grad.defined()) p->set_grad(grad.to(dtype));
+      p->set_value(changed(p->value()));
+      if (grad.defined()) p->set_grad(changed(grad));
     }
-    for (const auto& b : here.buffers_)
-      if (is_floating(b.buffer->dtype())) *b.buffer = Buffer(b.buffer->to(dtype));
+    for (const auto& b : here.buffers_) *b.buffer = Buffer(changed(*b.buffer));
   }
 }
 

@@ -13,6 +13,7 @@
 // copy shares no memory with the original. Moving keeps the parameters' identity, so optimisers go on.
 #pragma once
 #include <concepts>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -132,6 +133,9 @@ class Module {
   LoadReport load_state_dict(const StateDict& state, bool strict = true);
   /// Converts floating parameters (with their gradients) and buffers; handles and optimisers stay valid.
   void to(Dtype dtype);
+  /// Floating parameters (with their gradients) and buffers to a device; counts stay on the CPU, which reads them.
+  /// Before an optimiser is made: its state lies beside the parameters.
+  void to(Device device);
 
   // ---- modes ----
   /// Batch norm and dropout behave differently while training. Modules start in training mode.
@@ -161,6 +165,7 @@ class Module {
 
  private:
   Members list() const;
+  void change_all(const std::function<Tensor(const Tensor&)>& changed);
   void collect_modules(const std::string& prefix, std::vector<std::pair<std::string, Module*>>& into);
 
   bool training_ = true;

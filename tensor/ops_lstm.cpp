@@ -62,13 +62,13 @@ void check_all(const Tensor& x, const LstmWeights& w, const Tensor& h0, const Te
 }
 
 /// (T,B) i64: does step t count for sequence b? Undefined without lengths.
-Tensor active_steps(int64_t steps, const Tensor& lengths) {
+Tensor active_steps(int64_t steps, const Tensor& lengths, Device device) {
   if (!lengths.defined()) return {};
   std::vector<int64_t> active;
   const std::vector<int64_t> n = lengths.to_vector<int64_t>();
   for (int64_t t = 0; t < steps; ++t)
     for (int64_t length : n) active.push_back(t < length);
-  return from_vector(active, {steps, int64_t(n.size())});
+  return from_vector(active, {steps, int64_t(n.size())}).to(device);
 }
 View active_view(const Tensor& active, int64_t t) { return active.defined() ? active.select(0, t).view() : View{}; }
 
@@ -88,7 +88,7 @@ LstmStates lstm(const Tensor& x, const LstmWeights& w, const Tensor& h0, const T
   s.gates = row_major({steps, batch, 4 * h}, x);
   s.h = row_major({steps + 1, batch, h}, x);
   s.c = row_major({steps + 1, batch, h}, x);
-  const Tensor active = active_steps(steps, pass.lengths);
+  const Tensor active = active_steps(steps, pass.lengths, x.device());
 
   const bool flat = is_flat(x);
   Tensor bias = w.bias_ih.defined() ? w.bias_ih : w.bias_hh;
@@ -127,7 +127,7 @@ LstmGrads lstm_backward(const Tensor& x, const LstmWeights& w, const LstmStates&
                         const Tensor& gh_last, const Tensor& gc_last, const LstmPass& pass, const LstmWanted& wanted) {
   const int64_t steps = x.size(0), batch = x.size(1), h = w.hh.size(1);
   const auto cell = kernel_for(kernels_of(x).lstm_cell_backward, x.dtype(), "lstm", kernels_of(x).name);
-  const Tensor active = active_steps(steps, pass.lengths);
+  const Tensor active = active_steps(steps, pass.lengths, x.device());
   const Tensor g_out = gy.defined() && pass.lengths.defined() ? zero_past(gy, pass.lengths) : gy;
   const Tensor ggates = row_major({steps, batch, 4 * h}, x);
 

@@ -15,6 +15,8 @@ int Tensor::check_dim(int dim) const {
 void* Tensor::checked_data(Dtype wanted) const {
   AR_CHECK(defined(), "tensor: data of an undefined tensor");
   AR_CHECK(dtype_ == wanted, "tensor: data asked as ", wanted, ", the tensor is ", dtype_);
+  AR_CHECK(device().is_cpu(), "tensor: elements are read on the CPU, this tensor is on ", device(),
+           "; copy it first: to(Device{})");
   return storage_->data() + offset_ * size_of(dtype_);
 }
 
@@ -199,10 +201,47 @@ Tensor Tensor::unsqueeze(int dim) const {
 
 // ---- copies ----
 
+namespace {
+
+/// Uninitialised, on a device, of x's shape and dtype, dense in x's order where that is dense.
+Tensor dense_on(Device device, const Tensor& x) {
+  TensorOptions options = x.options();
+  options.device = device;
+  if (!x.is_dense_in_any_order()) return empty(x.shape(), options);
+  return Tensor(Storage::allocate(std::max<int64_t>(x.numel(), 1) * size_of(x.dtype()), device), 0, x.shape(),
+                x.strides(), x.dtype());
+}
+
+/// From one device to another: as bytes between tensors dense in one order, of which at most two are made.
+void transfer(const Tensor& from, const Tensor& to) {
+  AR_CHECK(from.device().is_cpu() || to.device().is_cpu(), "copy_from: devices differ: ", to.device(), " and ",
+           from.device(), "; copy to the CPU between them");
+  const bool up = from.device().is_cpu();
+  const Tensor& on_gpu = up ? to : from;
+  const Tensor staged = on_gpu.is_dense_in_any_order() ? on_gpu : dense_on(on_gpu.device(), on_gpu);
+  const Tensor host = dense_on({}, staged);
+  const int64_t bytes = staged.numel() * size_of(staged.dtype());
+  const Backend& gpu = backend(on_gpu.device());
+  if (up) {
+    host.copy_from(from);
+    gpu.upload(staged.writable().data, host.view().data, bytes);
+    if (!staged.shares_memory_with(to)) to.copy_from(staged);
+  } else {
+    if (!staged.shares_memory_with(from)) staged.copy_from(from);
+    gpu.download(host.writable().data, staged.view().data, bytes);
+    to.copy_from(host);
+  }
+}
+
+}  // namespace
+
 void Tensor::copy_from(const Tensor& other) const {
   AR_CHECK(shape_ == other.shape_, "copy_from: shapes differ: ", shape_, " and ", other.shape_);
-  AR_CHECK(device() == other.device(), "copy_from: devices differ: ", device(), " and ", other.device());
-  if (numel()) backend(device()).kernels->copy(other.view(), writable());
+  if (numel() == 0) return;
+  if (device() == other.device())
+    backend(device()).kernels->copy(other.view(), writable());
+  else
+    transfer(other, *this);
 }
 
 void Tensor::fill(double value) const {
@@ -230,6 +269,13 @@ Tensor Tensor::contiguous(Layout layout) const {
 Tensor Tensor::reshape_copy(const Dims& wanted) const {
   const Dims shape = resolved_shape(wanted, shape_);
   return (can_reshape(shape) ? *this : clone(Layout::channels_first)).reshape(shape);
+}
+
+Tensor Tensor::to(Device wanted) const {
+  if (wanted == device()) return *this;
+  const Tensor t = dense_on(wanted, *this);
+  t.copy_from(*this);
+  return t;
 }
 
 Tensor Tensor::to(Dtype dtype) const {

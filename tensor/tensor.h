@@ -73,12 +73,14 @@ class Tensor {
   /// reshape, copying if need be. Elements are taken in logical (row-major) order.
   Tensor reshape_copy(const Dims& shape) const;
   Tensor to(Dtype dtype) const;
-  /// Copies other's values here; shapes are equal, dtypes may differ.
+  /// On another device, in the same order in memory where it is dense; itself if it is there already.
+  Tensor to(Device device) const;
+  /// Copies other's values here; shapes are equal, dtypes may differ, one of the devices may be the CPU.
   void copy_from(const Tensor& other) const;
   void fill(double value) const;
 
   // ---- elements ----
-  /// For reading. Throws Error if T is not the dtype.
+  /// For reading. Throws Error if T is not the dtype, or the memory not the CPU's.
   template <class T>
   const T* data() const {
     return static_cast<const T*>(checked_data(dtype_of<T>()));

@@ -94,7 +94,8 @@ Variable DenseNet::features(const Variable& images) const {
   const Dims pooled = ops::max_pool2d_shape(stem.shape(), pool);
   auto buffer_for = [&](const Block& block, int64_t n, int64_t h, int64_t w) {
     const Layer& last = block.layers.back();
-    return empty({n, last.conv1.options().in + last.conv2.options().out, h, w}, {.dtype = images.dtype()});
+    return empty({n, last.conv1.options().in + last.conv2.options().out, h, w},
+                 {.dtype = images.dtype(), .device = images.value().device()});
   };
   Tensor buffer = buffer_for(f.blocks[0], pooled[0], pooled[2], pooled[3]);
   Variable x =

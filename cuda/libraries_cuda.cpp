@@ -1,0 +1,269 @@
+// cuBLAS and cuDNN behind libraries.h; compiled by the host compiler.
+#include "cuda/libraries.h"
+
+#include <cublas_v2.h>
+#include <cuda_runtime_api.h>
+#include <cudnn.h>
+
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cuda/context.h"
+#include "cuda/families.h"
+#include "tensor/error.h"
+
+namespace ar::cuda {
+namespace {
+
+void check(cublasStatus_t status, const char* what) {
+  if (status != CUBLAS_STATUS_SUCCESS) fail("cuda: cuBLAS, ", what, ": ", cublasGetStatusString(status));
+}
+void check(cudnnStatus_t status, const char* what) {
+  if (status != CUDNN_STATUS_SUCCESS) fail("cuda: cuDNN, ", what, ": ", cudnnGetErrorString(status));
+}
+
+bool switched_on(const char* variable) {
+  const char* value = std::getenv(variable);
+  return value && std::string(value) == "1";
+}
+/// AR_CUDA_TF32=1: f32 products round their factors to 10 bits, several times faster.
+bool tf32() {
+  static const bool on = switched_on("AR_CUDA_TF32");
+  return on;
+}
+/// AR_CUDA_OWN=1: our own kernels instead of the libraries', to compare.
+bool own_only() {
+  static const bool on = switched_on("AR_CUDA_OWN");
+  return on;
+}
+/// AR_DETERMINISTIC=1: only algorithms that give the same bits every time.
+bool deterministic() {
+  static const bool on = switched_on("AR_DETERMINISTIC");
+  return on;
+}
+
+// ---- cuBLAS ----
+
+cublasHandle_t blas() {
+  static const cublasHandle_t handle = [] {
+    cublasHandle_t h;
+    check(cublasCreate(&h), "start");
+    check(cublasSetStream(h, static_cast<cudaStream_t>(stream().handle)), "choice of the stream");
+    return h;
+  }();
+  return handle;
+}
+
+/// A row-major matrix is a column-major transposed one. cuBLAS takes either with one unit step.
+struct Operand {
+  cublasOperation_t operation;
+  int64_t leading;
+};
+std::optional<Operand> transposed(const Product::Matrix& x, int64_t rows, int64_t columns) {
+  if ((x.column_step == 1 || columns == 1) && (rows == 1 || x.row_step >= columns))
+    return Operand{CUBLAS_OP_N, rows == 1 ? columns : x.row_step};
+  if ((x.row_step == 1 || rows == 1) && (columns == 1 || x.column_step >= rows))
+    return Operand{CUBLAS_OP_T, columns == 1 ? rows : x.column_step};
+  return {};
+}
+Product::Matrix swapped(const Product::Matrix& x) { return {x.data, x.batch_step, x.column_step, x.row_step}; }
+
+cudaDataType_t blas_type(Dtype t) { return t == Dtype::bf16 ? CUDA_R_16BF : t == Dtype::f32 ? CUDA_R_32F : CUDA_R_64F; }
+
+// ---- cuDNN ----
+
+cudnnHandle_t dnn() {
+  static const cudnnHandle_t handle = [] {
+    cudnnHandle_t h;
+    check(cudnnCreate(&h), "start");
+    check(cudnnSetStream(h, static_cast<cudaStream_t>(stream().handle)), "choice of the stream");
+    return h;
+  }();
+  return handle;
+}
+
+cudnnDataType_t dnn_type(Dtype t) {
+  return t == Dtype::bf16 ? CUDNN_DATA_BFLOAT16 : t == Dtype::f32 ? CUDNN_DATA_FLOAT : CUDNN_DATA_DOUBLE;
+}
+
+cudnnTensorDescriptor_t describe(const View& v) {
+  cudnnTensorDescriptor_t d;
+  check(cudnnCreateTensorDescriptor(&d), "a tensor");
+  // Strides of size-1 dimensions mean nothing to us, but something to its search for kernels.
+  int step[4] = {int(v.strides[0]), 1, int(v.strides[2]), int(v.strides[3])};
+  if (v.shape[3] == 1) step[3] = int(v.shape[1]);
+  if (v.shape[2] == 1) step[2] = int(v.shape[3]) * step[3];
+  if (v.shape[0] == 1) step[0] = int(v.shape[2]) * step[2];
+  check(cudnnSetTensor4dDescriptorEx(d, dnn_type(v.dtype), int(v.shape[0]), int(v.shape[1]), int(v.shape[2]),
+                                     int(v.shape[3]), step[0], step[1], step[2], step[3]),
+        "a tensor's shape");
+  return d;
+}
+
+/// What a convolution needs besides its data; made once for each shape and kept.
+struct Plan {
+  bool taken = false;
+  cudnnTensorDescriptor_t x, y;
+  cudnnFilterDescriptor_t w;
+  cudnnConvolutionDescriptor_t conv;
+  int algorithm = 0;
+  std::size_t workspace = 0;
+};
+
+/// The first of the heuristics' proposals that may be used.
+template <class Performance>
+void choose(const std::vector<Performance>& proposals, Plan& plan) {
+  for (const Performance& p : proposals) {
+    if (p.status != CUDNN_STATUS_SUCCESS || (deterministic() && p.determinism != CUDNN_DETERMINISTIC)) continue;
+    plan.taken = true;
+    plan.algorithm = int(p.algo);
+    plan.workspace = p.memory;
+    check(cudnnSetConvolutionMathType(plan.conv, p.mathType), "kind of arithmetic");
+    return;
+  }
+}
+
+Plan make_plan(Pass pass, const ConvParams& c, const View& x, const View& w, const View& y) {
+  Plan plan;
+  plan.x = describe(x), plan.y = describe(y);
+  check(cudnnCreateFilterDescriptor(&plan.w), "weights");
+  check(cudnnSetFilter4dDescriptor(plan.w, dnn_type(x.dtype), CUDNN_TENSOR_NHWC, int(w.shape[0]), int(w.shape[1]),
+                                   int(w.shape[2]), int(w.shape[3])),
+        "the weights' shape");
+  check(cudnnCreateConvolutionDescriptor(&plan.conv), "a convolution");
+  const cudnnDataType_t compute = x.dtype == Dtype::f64 ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT;
+  check(cudnnSetConvolution2dDescriptor(plan.conv, int(c.pad_top), int(c.pad_left), int(c.stride_h), int(c.stride_w),
+                                        int(c.dilation_h), int(c.dilation_w), CUDNN_CROSS_CORRELATION, compute),
+        "a convolution's shape");
+  check(cudnnSetConvolutionGroupCount(plan.conv, int(c.groups)), "groups");
+  const cudnnMathType_t math =
+      x.dtype == Dtype::bf16 || (x.dtype == Dtype::f32 && tf32()) ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH;
+  check(cudnnSetConvolutionMathType(plan.conv, math), "kind of arithmetic");
+  int n = 0, c_out = 0, h = 0, width = 0;
+  if (cudnnGetConvolution2dForwardOutputDim(plan.conv, plan.x, plan.w, &n, &c_out, &h, &width) != CUDNN_STATUS_SUCCESS)
+    return plan;
+  if (h != y.shape[2] || width != y.shape[3]) return plan;  // padded differently on opposite sides
+
+  int count = 0;
+  if (pass == Pass::forward) {
+    std::vector<cudnnConvolutionFwdAlgoPerf_t> found(CUDNN_CONVOLUTION_FWD_ALGO_COUNT);
+    if (cudnnGetConvolutionForwardAlgorithm_v7(dnn(), plan.x, plan.w, plan.conv, plan.y, int(found.size()), &count,
+                                               found.data()) == CUDNN_STATUS_SUCCESS) {
+      found.resize(std::size_t(count));
+      choose(found, plan);
+    }
+  } else if (pass == Pass::backward_data) {
+    std::vector<cudnnConvolutionBwdDataAlgoPerf_t> found(CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT);
+    if (cudnnGetConvolutionBackwardDataAlgorithm_v7(dnn(), plan.w, plan.y, plan.conv, plan.x, int(found.size()), &count,
+                                                    found.data()) == CUDNN_STATUS_SUCCESS) {
+      found.resize(std::size_t(count));
+      choose(found, plan);
+    }
+  } else {
+    std::vector<cudnnConvolutionBwdFilterAlgoPerf_t> found(CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT);
+    if (cudnnGetConvolutionBackwardFilterAlgorithm_v7(dnn(), plan.x, plan.y, plan.conv, plan.w, int(found.size()),
+                                                      &count, found.data()) == CUDNN_STATUS_SUCCESS) {
+      found.resize(std::size_t(count));
+      choose(found, plan);
+    }
+  }
+  return plan;
+}
+
+const Plan& plan_for(Pass pass, const ConvParams& c, const View& x, const View& w, const View& y) {
+  static std::mutex mutex;
+  static std::map<std::vector<int64_t>, Plan> plans;
+  std::vector<int64_t> key{int64_t(pass), int64_t(x.dtype), c.stride_h,   c.stride_w, c.pad_top,
+                           c.pad_left,    c.dilation_h,     c.dilation_w, c.groups};
+  for (const View* v : {&x, &w, &y}) {
+    key.insert(key.end(), v->shape, v->shape + 4);
+    key.insert(key.end(), v->strides, v->strides + 4);
+  }
+  std::lock_guard lock(mutex);
+  auto found = plans.find(key);
+  if (found == plans.end()) found = plans.emplace(std::move(key), make_plan(pass, c, x, w, y)).first;
+  return found->second;
+}
+
+bool fits_int(const View& v) {
+  int64_t last = 0;
+  for (int d = 0; d < v.rank; ++d) last += (v.shape[d] - 1) * v.strides[d];
+  return last < (int64_t(1) << 31) && v.strides[1] == 1;
+}
+
+/// Gradients of weights that are kept in f32 beside halves: computed as halves, then converted and added.
+bool weight_gradient_of_halves(const ConvParams& c, const View& x, const View& w, const View& y, bool accumulate) {
+  const Scratch halves(w.numel() * size_of(x.dtype)), wide(accumulate ? w.numel() * size_of(w.dtype) : 0);
+  View g = w, f = w;
+  g.data = halves.as<void>(), g.dtype = x.dtype;
+  f.data = wide.as<void>();
+  if (!library_convolution(Pass::backward_weight, c, x, g, y, false)) return false;
+  Kernels k;
+  add_copy(k);
+  add_elementwise(k);
+  k.copy(g, accumulate ? f : w);
+  if (accumulate) k.axpby[w.dtype](1, f, 1, w);
+  return true;
+}
+
+}  // namespace
+
+bool library_product(const Product& p) {
+  if (own_only() || p.k == 0) return false;
+  if (p.c.column_step != 1 && p.n != 1) {  // c^T = b^T a^T
+    if (p.c.row_step != 1) return false;
+    return library_product(
+        {p.dtype, p.c_dtype, p.batch, p.n, p.m, p.k, swapped(p.b), swapped(p.a), swapped(p.c), p.accumulate});
+  }
+  const auto a = transposed(p.a, p.m, p.k), b = transposed(p.b, p.k, p.n), c = transposed(p.c, p.m, p.n);
+  if (!a || !b || !c || c->operation != CUBLAS_OP_N) return false;
+  const float one_f = 1, beta_f = p.accumulate ? 1 : 0;
+  const double one_d = 1, beta_d = p.accumulate ? 1 : 0;
+  const bool f64 = p.dtype == Dtype::f64;
+  const void *alpha = f64 ? static_cast<const void*>(&one_d) : &one_f,
+             *beta = f64 ? static_cast<const void*>(&beta_d) : &beta_f;
+  const cublasComputeType_t compute = f64                               ? CUBLAS_COMPUTE_64F
+                                      : p.dtype == Dtype::f32 && tf32() ? CUBLAS_COMPUTE_32F_FAST_TF32
+                                                                        : CUBLAS_COMPUTE_32F;
+  check(cublasGemmStridedBatchedEx_64(blas(), b->operation, a->operation, p.n, p.m, p.k, alpha, p.b.data,
+                                      blas_type(p.dtype), b->leading, p.b.batch_step, p.a.data, blas_type(p.dtype),
+                                      a->leading, p.a.batch_step, beta, p.c.data, blas_type(p.c_dtype), c->leading,
+                                      p.c.batch_step, p.batch, compute, CUBLAS_GEMM_DEFAULT),
+        "product");
+  return true;
+}
+
+bool library_convolution(Pass pass, const ConvParams& c, const View& x, const View& w, const View& y, bool accumulate) {
+  if (own_only() || !fits_int(x) || !fits_int(y)) return false;
+  if (w.dtype != x.dtype) return weight_gradient_of_halves(c, x, w, y, accumulate);
+  const Plan& plan = plan_for(pass, c, x, w, y);
+  if (!plan.taken) return false;
+  const Scratch workspace{int64_t(plan.workspace)};
+  const float one_f = 1, beta_f = accumulate ? 1 : 0;
+  const double one_d = 1, beta_d = accumulate ? 1 : 0;
+  const bool f64 = x.dtype == Dtype::f64;
+  const void *alpha = f64 ? static_cast<const void*>(&one_d) : &one_f,
+             *beta = f64 ? static_cast<const void*>(&beta_d) : &beta_f;
+  if (pass == Pass::forward)
+    check(cudnnConvolutionForward(dnn(), alpha, plan.x, x.data, plan.w, w.data, plan.conv,
+                                  cudnnConvolutionFwdAlgo_t(plan.algorithm), workspace.as<void>(), plan.workspace, beta,
+                                  plan.y, y.data),
+          "conv2d");
+  else if (pass == Pass::backward_data)
+    check(cudnnConvolutionBackwardData(dnn(), alpha, plan.w, w.data, plan.y, y.data, plan.conv,
+                                       cudnnConvolutionBwdDataAlgo_t(plan.algorithm), workspace.as<void>(),
+                                       plan.workspace, beta, plan.x, x.data),
+          "conv2d_backward_data");
+  else
+    check(cudnnConvolutionBackwardFilter(dnn(), alpha, plan.x, x.data, plan.y, y.data, plan.conv,
+                                         cudnnConvolutionBwdFilterAlgo_t(plan.algorithm), workspace.as<void>(),
+                                         plan.workspace, beta, plan.w, w.data),
+          "conv2d_backward_weight");
+  return true;
+}
+
+}  // namespace ar::cuda
