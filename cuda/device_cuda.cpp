@@ -87,6 +87,13 @@ int device_count() {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
   if (status == cudaErrorNoDevice) return 0;
+  if (status == cudaErrorInsufficientDriver) {
+    int driver = 0;
+    cudaDriverGetVersion(&driver);
+    if (driver == 0) fail("no CUDA device can be used: there is no NVIDIA driver");
+    fail("no CUDA device can be used: the NVIDIA driver is for CUDA ", driver / 1000, ".", driver % 1000 / 10,
+         ", this build needs ", CUDART_VERSION / 1000, ".", CUDART_VERSION % 1000 / 10);
+  }
   if (status != cudaSuccess) fail("no CUDA device can be used: ", cudaGetErrorString(status));
   return count;
 }
