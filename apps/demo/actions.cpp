@@ -131,6 +131,14 @@ Pose sitting_down(float phase, const Style& style) {
   return pose;
 }
 
+Pose sitting(float phase, const Style& style) {
+  Pose pose = sitting_down(1, style);
+  const float sway = std::sin(2 * kPi * phase);
+  pose.lean = 0.08f + 0.1f * style.size * sway;
+  pose.nod = 0.1f * std::sin(4 * kPi * phase);
+  return pose;
+}
+
 constexpr float degrees(float d) { return d * kPi / 180; }
 
 constexpr Action kActions[] = {
@@ -158,12 +166,23 @@ constexpr Action kActions[] = {
      .yaw_high = degrees(85),
      .best_from = 0,
      .best_to = 1},
+    {.name = "sitting",
+     .label = "Sitting",
+     .pose = sitting,
+     .period = 3,
+     .chair = true,
+     .filmed = false,
+     .yaw_low = degrees(25),
+     .yaw_high = degrees(80),
+     .best_from = 0,
+     .best_to = 1},
     {.name = "sitting down",
      .label = "SittingDown",
      .pose = sitting_down,
      .period = 1.4f,
      .once = true,
      .chair = true,
+     .pictured = false,
      .yaw_low = degrees(25),
      .yaw_high = degrees(80),
      .best_from = 0,
@@ -182,6 +201,7 @@ constexpr Action kActions[] = {
      .period = 1.4f,
      .once = true,
      .chair = true,
+     .pictured = false,
      .backwards = true,
      .yaw_low = degrees(25),
      .yaw_high = degrees(80),
@@ -212,7 +232,14 @@ std::span<const Action> actions() { return kActions; }
 std::vector<const Action*> pictured_actions() {
   std::vector<const Action*> found;
   for (const Action& action : actions())
-    if (!action.once) found.push_back(&action);
+    if (action.pictured) found.push_back(&action);
+  return found;
+}
+
+std::vector<const Action*> filmed_actions() {
+  std::vector<const Action*> found;
+  for (const Action& action : actions())
+    if (action.filmed) found.push_back(&action);
   return found;
 }
 

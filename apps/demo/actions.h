@@ -23,15 +23,20 @@ struct Action {
   float period;              ///< seconds for a phase of 1, at a usual tempo
   bool once = false;         ///< not repeated
   bool chair = false;        ///< needs one behind the person
+  bool pictured = true;      ///< pictures show what it is
+  bool filmed = true;        ///< there are videos of it
   bool backwards = false;    ///< shown backwards in time
   float yaw_low, yaw_high;   ///< from where it is seen: radians away from the viewer, to either side
   float best_from, best_to;  ///< phases at which a photographer would press the button
 };
 
-/// All of them, sorted by name. "standing up" is "sitting down" backwards in time: no single frame tells them apart.
+/// All of them, sorted by name.
 std::span<const Action> actions();
-/// Those that a picture shows: not the two that only time tells apart.
+/// Those that pictures show: also "sitting", but neither "sitting down" nor "standing up", which no single picture
+/// tells apart, one being the other backwards in time.
 std::vector<const Action*> pictured_actions();
+/// Those that there are short videos of.
+std::vector<const Action*> filmed_actions();
 /// By name or label. Throws Error.
 const Action& action_named(std::string_view name);
 /// Somebody who just stands there, breathing.

@@ -61,7 +61,7 @@ async function start() {
 $('accept').onclick = $('reject').onclick = start;
 $('more').onclick = () => { pressed = true; show_more(); };
 addEventListener('scroll', near_end);
-for (const name of ['bowing', 'jumping jacks', 'punching', 'squats', 'walking', 'waving']) {
+for (const name of ['bowing', 'jumping jacks', 'punching', 'sitting', 'squats', 'walking', 'waving']) {
   const link = document.createElement('a');
   link.href = '?q=' + encodeURIComponent(name); link.textContent = name;
   document.querySelector('nav').append(link);

@@ -15,9 +15,16 @@ std::string two_digits(int n) {
   return text;
 }
 
+/// Actions that there are pictures and films of.
+std::vector<const Action*> both() {
+  std::vector<const Action*> found = pictured_actions();
+  std::erase_if(found, [](const Action* action) { return !action->filmed; });
+  return found;
+}
+
 /// One action after the other, of which the wanted one is the second and the fourth.
 FilmOptions long_film(size_t wanted, uint64_t seed, int height) {
-  const std::vector<const Action*> all = pictured_actions();
+  const std::vector<const Action*> all = both();
   Random random{seed, 10};
   FilmOptions film{.seed = seed, .width = height / 3 * 4, .height = height, .seconds = 0};
   size_t before = wanted;
@@ -56,11 +63,11 @@ void write_film(const std::filesystem::path& path, const FilmOptions& options) {
   writer.finish();
 }
 
-int count(const LongVideoOptions& options) { return options.per_action * int(pictured_actions().size()); }
-int count(const Ucf101Options& options) { return options.groups * options.per_group * int(actions().size()); }
+int count(const LongVideoOptions& options) { return options.per_action * int(both().size()); }
+int count(const Ucf101Options& options) { return options.groups * options.per_group * int(filmed_actions().size()); }
 
 void write_long_videos(const std::filesystem::path& folder, const LongVideoOptions& options, const Done& done) {
-  const std::vector<const Action*> all = pictured_actions();
+  const std::vector<const Action*> all = both();
   std::vector<Job> jobs;
   std::string boundaries = "video,start,end,action\n";
   for (size_t a = 0; a < all.size(); ++a) {
@@ -86,7 +93,8 @@ void write_ucf101(const std::filesystem::path& folder, const Ucf101Options& opti
   std::string classes, train, test;
   const int test_groups = std::max(1, int(std::lround(0.28 * options.groups)));
   int label = 0;
-  for (const Action& action : actions()) {
+  for (const Action* const each : filmed_actions()) {
+    const Action& action = *each;
     classes += std::to_string(++label) + " " + action.label + "\r\n";
     for (int g = 1; g <= options.groups; ++g) {
       for (int c = 1; c <= options.per_group; ++c) {
