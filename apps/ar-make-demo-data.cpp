@@ -11,6 +11,7 @@
 
 #include "apps/common/program.h"
 #include "apps/demo/search_site.h"
+#include "apps/demo/verdict.h"
 #include "apps/demo/videos.h"
 #include "apps/report/progress.h"
 #include "apps/train/stop_signal.h"
@@ -24,12 +25,13 @@ using namespace ar::apps;
 namespace fs = std::filesystem;
 
 struct Options {
-  fs::path out_dir, serve, profile;
+  fs::path out_dir, serve, profile, judge;
   uint64_t seed = 1;
   int port = 0;
   demo::SiteOptions site;
   demo::LongVideoOptions long_videos;
   demo::Ucf101Options ucf101;
+  demo::Bounds bounds;
 };
 
 void make(const Options& o) {
@@ -72,6 +74,16 @@ void serve(const Options& o) {
   thread.join();
 }
 
+int judge(const Options& o) {
+  const demo::Figures figures = demo::read_figures(o.judge);
+  demo::write_overview(o.judge, figures, o.bounds);
+  std::printf("%s", demo::summary(figures, o.bounds).c_str());
+  const std::vector<std::string> failures = demo::failures(figures, o.bounds);
+  std::fflush(stdout);
+  for (const std::string& line : failures) std::fprintf(stderr, "error: %s\n", line.c_str());
+  return failures.empty() ? 0 : kFailed;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -98,10 +110,23 @@ int main(int argc, char** argv) {
   serving
       ->add_option("--profile", o.profile, "write the engine profile for ar-build-image-ds to this file, when serving")
       ->needs(site);
+  auto* const judging = app.add_option_group("Judging");
+  auto* const results = judging->add_option("--judge", o.judge,
+                                            "read what scripts/demo.sh left in this folder, print the figures, write "
+                                            "index.html there; fail if a figure is below its bound");
+  const auto bound = [&](const char* name, double& value, const char* help) {
+    judging->add_option(name, value, help)->check(CLI::Range(0.0, 1.0))->needs(results);
+  };
+  bound("--min-validation", o.bounds.validation, "validation pictures that the image classifier must name");
+  bound("--min-clips", o.bounds.clips, "clips that must have their middle inside the action");
+  bound("--min-video", o.bounds.video, "test videos that the LRCN must name");
+  bound("--min-gain", o.bounds.gain, "that less the same for single frames");
   return run_program(app, argc, argv, [&] {
-    AR_CHECK(o.out_dir.empty() != o.serve.empty(), "give either --out-dir, to make data, or --serve, to serve them");
+    AR_CHECK(!o.out_dir.empty() + !o.serve.empty() + !o.judge.empty() == 1,
+             "give one of --out-dir, to make data, --serve, to serve them, and --judge, to see what came of them");
     o.site.seed = o.long_videos.seed = o.ucf101.seed = o.seed;
     const StopSignal stop_signal;
+    if (!o.judge.empty()) return judge(o);
     o.serve.empty() ? make(o) : serve(o);
     return 0;
   });

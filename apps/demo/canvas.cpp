@@ -93,6 +93,10 @@ void Canvas::ellipse(Vec2 centre, Vec2 radii, const Paint& p) {
   });
 }
 
+void Canvas::fade(Colour colour, float amount) {
+  for (Colour& pixel : pixels_) pixel = blend(pixel, colour, amount);
+}
+
 void Canvas::blur(int times) {
   const auto pass = [&](int count, int other, auto&& pixel) {
     for (int j = 0; j < other; ++j) {

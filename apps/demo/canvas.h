@@ -34,6 +34,8 @@ class Canvas {
   void polygon(std::span<const Vec2> points, float radius, const Paint& paint);
   void ellipse(Vec2 centre, Vec2 radii, const Paint& paint);
 
+  /// All pixels become so much more alike to this colour.
+  void fade(Colour colour, float amount);
   /// Each pixel becomes the mean of its neighbours with weights 1 2 1 in both directions, so many times over.
   void blur(int times);
   /// The picture in 8 bits.

@@ -32,9 +32,9 @@ Film::Film(FilmOptions options) : options_(std::move(options)) {
   Random looks{options_.seed, 2};
   looks_ = random_looks(looks);
   Random random{options_.seed, options_.shot, 3};
-  place_ = {random.uniform(-0.4f, 0.4f), 0, random.uniform(-0.4f, 0.3f)};
+  place_ = {random.uniform(-0.3f, 0.3f), 0, random.uniform(-0.3f, 0.3f)};
 
-  const float distance = random.uniform(4.5f, 7.5f), share = random.uniform(0.6f, 0.74f);
+  const float distance = random.uniform(4.5f, 7.5f), share = random.uniform(0.64f, 0.76f);
   camera_.eye = {0, random.uniform(0.9f, 1.7f), distance};
   camera_.focal = share * float(options_.height) / kUsualHeight * distance;
   camera_.middle = {float(options_.width) / 2, float(options_.height) * random.uniform(0.5f, 0.53f) +
@@ -49,10 +49,12 @@ Film::Film(FilmOptions options) : options_(std::move(options)) {
   const float brightness = random.uniform(0.85f, 1.15f), warmth = random.uniform(-0.08f, 0.08f);
   light_ = {random.chance(0.5f) ? 1.f : -1.f, -0.7f};
   tint_ = {brightness * (1 + warmth), brightness, brightness * (1 - warmth)};
-  noise_ = random.uniform(0.004f, 0.035f);
+  noise_ = random.uniform(0.004f, 0.03f);
   vignette_ = random.uniform(0, 0.35f);
   blur_ = random.chance(0.2f) ? 1 : 0;
   focus_ = 1 + random.below(3);
+  haze_ = random.colour(0, 0.15f, 0.6f, 0.9f);
+  haziness_ = random.uniform(0.2f, 0.5f);
 
   for (const Segment& segment : options_.segments) takes_.push_back(take_of(segment));
   const Action* const first = options_.segments[0].action;
@@ -133,6 +135,7 @@ io::Image Film::frame(int index) const {
   const View view(canvas, camera, light_);
   draw_scene(view, options_.seed);
   canvas.blur(focus_);
+  canvas.fade(haze_, haziness_);
   const Pose pose = pose_at(seconds);
   std::vector<Part> parts = figure(looks_, pose);
   const float size = looks_.height / kUsualHeight;

@@ -19,7 +19,7 @@ struct Segment {
 struct FilmOptions {
   uint64_t seed = 0;  ///< of the person and the place
   uint64_t shot = 0;  ///< of where the person stands in it, the camera, light and noise
-  int width = 160, height = 120;
+  int width = 144, height = 120;
   double rate = 12;  ///< frames per second
   double seconds = 3;
   bool backwards = false;              ///< the last frame first
@@ -64,8 +64,8 @@ class Film {
   float follow_ = 1;  ///< how much of the person's way the camera goes along
   Wobble sideways_, upwards_, roll_, zoom_;
   Vec2 light_;
-  Colour tint_;
-  float noise_ = 0, vignette_ = 0;
+  Colour tint_, haze_;
+  float noise_ = 0, vignette_ = 0, haziness_ = 0;
   int blur_ = 0, focus_ = 0;  ///< of all, and of what lies behind the person
 };
 

@@ -46,7 +46,7 @@ std::vector<SearchResult> plan(const SiteOptions& options) {
 std::vector<uint8_t> picture(const Action& action, uint64_t seed, int quality) {
   Random random{seed, 21};
   const int height = 4 * (24 + random.below(17));
-  constexpr float kAspects[] = {4.f / 3, 4.f / 3, 1.5f, 1};
+  constexpr float kAspects[] = {1.2f, 1.2f, 1.33f, 1};
   const int width = int(float(height) * random.pick(kAspects));
   return io::encode_jpeg(photograph(action, seed, width, height), quality);
 }

@@ -22,11 +22,14 @@ std::vector<const Action*> both() {
   return found;
 }
 
+/// An even width, 6:5.
+int width_for(int height) { return height * 3 / 5 * 2; }
+
 /// One action after the other, of which the wanted one is the second and the fourth.
 FilmOptions long_film(size_t wanted, uint64_t seed, int height) {
   const std::vector<const Action*> all = both();
   Random random{seed, 10};
-  FilmOptions film{.seed = seed, .width = height / 3 * 4, .height = height, .seconds = 0};
+  FilmOptions film{.seed = seed, .width = width_for(height), .height = height, .seconds = 0};
   size_t before = wanted;
   for (int i = 0; i < 5; ++i) {
     size_t action = wanted;
@@ -103,7 +106,7 @@ void write_ucf101(const std::filesystem::path& folder, const Ucf101Options& opti
         // All actions from one shot: the place, the camera and the length are no hint.
         Random random{options.seed, uint64_t(g), uint64_t(c), 12};
         FilmOptions film = film_of(action, Random{options.seed, uint64_t(g), 13}.next(), random.next(), 0);
-        film.width = options.height / 3 * 4;
+        film.width = width_for(options.height);
         film.height = options.height;
         film.seconds = double(26 + random.below(9)) / film.rate;
         jobs.push_back({folder / "videos" / name, film});

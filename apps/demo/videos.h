@@ -17,7 +17,7 @@ void write_film(const std::filesystem::path& path, const FilmOptions& options);
 struct LongVideoOptions {
   uint64_t seed = 0;
   int per_action = 2;
-  int height = 120;  ///< of the picture, which is 4:3
+  int height = 120;  ///< of the picture, which is 6:5
 };
 /// Films of about half a minute, in which somebody does one action after the other: FOLDER/ACTION/video_NN.mp4, where
 /// ACTION is done twice and other actions before, between and after, as if the video had been found by searching for

@@ -151,7 +151,7 @@ TEST(Site, ResultsAreWhatTheListSays) {
         break;
       default:
         decode();
-        EXPECT_GE(image.width(), 100);
+        EXPECT_GE(image.width(), 96);
         EXPECT_TRUE(good.insert(bytes).second) << result.file;
     }
   }
