@@ -4,15 +4,17 @@
 #   scripts/demo.sh                 leaves demo/index.html
 #   scripts/demo.sh --quick         less data and shorter training: leaves demo/quick/index.html
 #   scripts/demo.sh --out DIR       leaves everything there; a second run goes on from what there is
+#   scripts/demo.sh --fresh         deletes what an earlier run has left there first
 #   scripts/demo.sh --seed N        other people, places and initial weights
 #   scripts/demo.sh --bin DIR       takes programs that are built already
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-quick=false out= seed=1 bin=
+quick=false fresh=false out='' seed=1 bin=''
 while (($#)); do
   case $1 in
     --quick) quick=true ;;
+    --fresh) fresh=true ;;
     --out | --seed | --bin)
       [[ $# -ge 2 ]] || { echo "error: demo.sh: $1 needs a value" >&2; exit 2; }
       printf -v "${1#--}" %s "$2"
@@ -25,11 +27,11 @@ done
 
 if $quick; then
   out=${out:-demo/quick}
-  images=200 long_videos=1 groups=18 image_epochs=5 video_epochs=20
+  images=250 long_videos=1 groups=20 image_epochs=4 video_epochs=20
   bounds=(--min-validation 0.45 --min-clips 0.4 --min-video 0.5 --min-gain 0)
 else
   out=${out:-demo}
-  images=500 long_videos=2 groups=40 image_epochs=7 video_epochs=30
+  images=400 long_videos=2 groups=30 image_epochs=5 video_epochs=25
   bounds=(--min-validation 0.7 --min-clips 0.6 --min-video 0.7 --min-gain 0.03)
 fi
 
@@ -59,14 +61,17 @@ if [[ -z $bin ]]; then
 fi
 
 settings="seed $seed, $images images, $long_videos long videos, $groups groups, $image_epochs + $video_epochs epochs"
+if $fresh && [[ -e $out/settings ]]; then
+  (cd "$out" && rm -rf address cache clips data 'done' engine.json image.* images index.html logs lrcn* port settings)
+fi
 if [[ -e $out/settings && $(<"$out/settings") != "$settings" ]]; then
-  echo "error: demo.sh: $out was made with other settings ($(<"$out/settings")); delete it, or give another --out" >&2
+  echo "error: demo.sh: $out was made with other settings ($(<"$out/settings")); give --fresh to start again, or another --out" >&2
   exit 1
 fi
 mkdir -p "$out/done"
 echo "$settings" >"$out/settings"
-export AR_CACHE=$PWD/$out/cache
-[[ $out != /* ]] || AR_CACHE=$out/cache
+AR_CACHE=$(realpath "$out")/cache
+export AR_CACHE
 started=$SECONDS
 
 say "1. Draw people doing actions: an image search, long videos, and short ones in UCF-101's layout"
@@ -125,5 +130,5 @@ say "Figures (after $((SECONDS - started)) s)"
 status=0
 run "$bin/ar-make-demo-data" --judge "$out" "${bounds[@]}" || status=$?
 echo
-echo "Everything is in $out; begin with $PWD/$out/index.html"
+echo "Everything is in $out; begin with $(realpath "$out")/index.html"
 exit "$status"

@@ -118,7 +118,7 @@ io::Image Canvas::image() const {
   io::Image image(width_, height_);
   uint8_t* to = image.view().row(0);
   for (const Colour& c : pixels_)
-    for (const float value : {c.r, c.g, c.b}) *to++ = uint8_t(std::clamp(value, 0.f, 1.f) * 255 + 0.5f);
+    for (const float value : {c.r, c.g, c.b}) *to++ = uint8_t(std::lrint(std::clamp(value, 0.f, 1.f) * 255));
   return image;
 }
 

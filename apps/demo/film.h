@@ -30,7 +30,7 @@ struct FilmOptions {
 class Film {
  public:
   explicit Film(FilmOptions options);
-  int frames() const { return int(options_.seconds * options_.rate + 0.5); }
+  int frames() const { return int(std::lround(options_.seconds * options_.rate)); }
   const FilmOptions& options() const { return options_; }
   io::Image frame(int index) const;
 
