@@ -28,11 +28,11 @@ done
 if $quick; then
   out=${out:-demo/quick}
   images=250 long_videos=1 groups=20 image_epochs=4 video_epochs=20
-  bounds=(--min-validation 0.45 --min-clips 0.4 --min-video 0.5 --min-gain 0)
+  bounds=(--min-validation 0.65 --min-clips 0.75 --min-video 0.65 --min-gain 0.01)
 else
   out=${out:-demo}
   images=400 long_videos=2 groups=30 image_epochs=5 video_epochs=25
-  bounds=(--min-validation 0.7 --min-clips 0.6 --min-video 0.7 --min-gain 0.03)
+  bounds=(--min-validation 0.8 --min-clips 0.75 --min-video 0.8 --min-gain 0.05)
 fi
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
