@@ -31,13 +31,13 @@ std::string figure(const DoubtReport& report, const LabelDoubt& doubt, size_t ra
   else
     out += "<img alt=\"" + name + "\" loading=\"lazy\" src=\"" + data_uri("image/jpeg", picture) + "\">";
   out += "<figcaption>" + std::to_string(rank + 1) + ". ";
+  const std::string share = " <span class=\"share\">" + percent(doubt.suggested_probability) + "</span>";
   if (doubt.suggested == doubt.label)
-    out += "believed";
+    out += "believed" + share;
   else
-    out += "rather <b>" + escape_html(report.classes[size_t(doubt.suggested)]) + "</b>";
-  out += " <span class=\"share\">" + percent(doubt.suggested_probability) +
-         "</span><br>its label: " + percent(doubt.own) + "<small>" + name + "</small></figcaption></figure>\n";
-  return out;
+    out += "rather <b>" + escape_html(report.classes[size_t(doubt.suggested)]) + "</b>" + share +
+           "<br>its label: " + percent(doubt.own);
+  return out + "<small>" + name + "</small></figcaption></figure>\n";
 }
 
 }  // namespace
