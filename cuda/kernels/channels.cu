@@ -72,13 +72,13 @@ void channel_affine_add(const View& x, const void* a, const void* b, const View&
                                                      static_cast<const Compute<S>*>(b), y.as<S>()});
 }
 
-// ---- the gate: d = x scale + shift > 0 ? g : 0;  gx (+)= d scale;  sum_d += d;  sum_dx += d x ----
+// ---- the gate: d = x scale + shift > 0 ? g : 0;  gx (+)= d scale;  sum_d += d;  sum_dx += d (x - center) ----
 
 template <class S>
 struct Gate {
   using T = Compute<S>;
   const S* x;
-  const T *scale, *shift;
+  const T *scale, *shift, *center;  // center null: 0
   S* gx;
   bool relu, accumulate;
   /// For one element; returns what it adds to the sums.
@@ -86,14 +86,23 @@ struct Gate {
     const T v = widen(x[at_x]), factor = scale[c];
     const T d = !relu || v * factor + shift[c] > 0 ? g : T(0);
     gx[at_gx] = narrow<S>(accumulate ? d * factor + widen(gx[at_gx]) : d * factor);
-    return {d, d * v};
+    return {d, d * (center ? v - center[c] : v)};
   }
 };
+/// The gate's center, where the table's gate has one.
+template <class G>
+const void* center_of(const G& gate) {
+  if constexpr (requires { gate.center; })
+    return gate.center;
+  else
+    return nullptr;
+}
 template <class S>
 Gate<S> gate_of(const ConvGate& gate, const View& gx, bool accumulate) {
   return {gate.x.as<const S>(),
           static_cast<const Compute<S>*>(gate.scale),
           static_cast<const Compute<S>*>(gate.shift),
+          static_cast<const Compute<S>*>(center_of(gate)),
           gx.as<S>(),
           gate.relu,
           accumulate};

@@ -251,10 +251,10 @@ void conv2d_backward_weight(const ConvParams& p, const View& x, const View& gy, 
   convolution<S>(Pass::backward_weight, p, read.view(), gw, gy, accumulate);
 }
 
-/// Packed weights are of the pixels' type and dense in channels-last order; what is so already is used as it is.
+/// Bytes. Packed weights are of the pixels' type and dense in channels-last order; what is so already is used as it is.
 template <class S>
 int64_t packed_size(ConvPack, const ConvParams&, const View& w) {
-  return w.dtype == dtype_of<S>() && is_channels_last(w) ? 0 : w.numel();
+  return w.dtype == dtype_of<S>() && is_channels_last(w) ? 0 : w.numel() * int64_t(sizeof(S));
 }
 template <class S>
 void pack(ConvPack, const ConvParams&, const View& w, void* packed) {
