@@ -66,14 +66,13 @@ __global__ void __launch_bounds__(kThreads)
       __syncthreads();
       if (in < half) tree[in * outs + out] = join(op, tree[in * outs + out], tree[(in + half) * outs + out]);
     }
-    __syncthreads();
+    __syncthreads();  // then the tree may be used again: what is read below, its reader wrote
     if (in == 0 && o < kept.numel) {
       if (partial)
         partial[int64_t(blockIdx.y) * kept.numel + o] = tree[out];
       else
         y[at[1]] = narrow<S>(Compute<S>(tree[out]));
     }
-    __syncthreads();  // the tree is used again
   }
 }
 
