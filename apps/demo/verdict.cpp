@@ -172,13 +172,15 @@ void write_overview(const fs::path& folder, const Figures& f, const Bounds& b) {
       "2px 0; width: calc(100% / 6 - 2px) }"
       ".gallery figcaption { color: var(--soft); font-size: .9rem }"
       ".steps li { margin-bottom: .6rem }");
+  const auto at_least = [](double bound) { return "; at least " + percent(bound) + " is asked for"; };
   page.section(
-      "", html_tiles({{of(f.kept, f.results), "search results kept",
-                       std::to_string(f.bad_kept) + " of " + std::to_string(f.bad) + " bad ones among them"},
-                      {percent(f.validation), "image classifier, validation", "at least " + percent(b.validation)},
-                      {of(f.clips_right, f.clips), "clips meet their action", "at least " + percent(b.clips)},
-                      {percent(f.video), "LRCN on test videos", percent(f.single_frame) + " from single frames"},
-                      {of(f.ordered_right, f.ordered), "told sitting down from standing up", "no single frame can"}}));
+      "", html_tiles({{std::to_string(f.kept), "pictures kept of " + std::to_string(f.results) +
+                                                   " results, among them " + of(f.bad_kept, f.bad) + " bad ones"},
+                      {percent(f.validation), "validation pictures named" + at_least(b.validation)},
+                      {of(f.clips_right, f.clips), "clips meet their action" + at_least(b.clips)},
+                      {percent(f.video), "test videos named by the LRCN" + at_least(b.video)},
+                      {percent(f.single_frame), "test videos named by single frames"},
+                      {of(f.ordered_right, f.ordered), "told sitting down from standing up; no single frame can"}}));
   const auto link = [&](const char* file, const char* text) {
     AR_CHECK(fs::exists(folder / file), (folder / file).string(), ": is missing");
     return std::string("<a href=\"") + file + "\">" + text + "</a>";
@@ -208,7 +210,7 @@ void write_overview(const fs::path& folder, const Figures& f, const Bounds& b) {
           "."
           "</ol>");
   page.section("Pictures that were kept", gallery(folder));
-  page.footer("All figures are drawn by a program; the commands are in scripts/demo.sh.");
+  page.footer("All people are drawn by a program; the commands are in scripts/demo.sh.");
   io::write_file_atomically((folder / "index.html").string(), page.str());
 }
 
