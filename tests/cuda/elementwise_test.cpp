@@ -115,6 +115,24 @@ TEST(CudaElementwise, BinaryBroadcastsAndWraps) {
     });
 }
 
+TEST(CudaElementwise, DenseButNotAligned) {
+  AR_NEEDS_CUDA();
+  for (Dtype t : kFloats)
+    for (int which : {0, 1}) {
+      const Array x = random({778}, t), y({778}, t);
+      compare(
+          {&x, &y},
+          [&](const Side& s) -> std::vector<double> {
+            View views[2] = {s[0], s[1]};
+            for (View& v : views) v.shape[0] = 777;
+            views[which].data = static_cast<char*>(views[which].data) + size_of(t);
+            s.k.unary[t](UnaryOp::square, {}, views[0], views[1]);
+            return {};
+          },
+          {1, 0}, true);
+    }
+}
+
 TEST(CudaElementwise, NanIsKept) {
   AR_NEEDS_CUDA();
   Array x({4}, Dtype::f32), y({4}, Dtype::f32);
@@ -153,7 +171,7 @@ TEST(CudaElementwise, AnyNonfinite) {
   for (Dtype t : kFloats)
     for (double bad : {1.0, std::numeric_limits<double>::infinity(), std::nan("")}) {
       Array x = random({3, 1501}, t, Lie::padded);
-      x.set(4502, bad);
+      x.set(4502, bad), x.set(5, bad);  // found by two blocks
       compare(
           {&x},
           [&](const Side& s) -> std::vector<double> {
