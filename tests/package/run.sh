@@ -1,7 +1,7 @@
 #!/bin/bash
 # usage: run.sh BUILD_DIR [CMake options...]
 # Installs BUILD_DIR into a fresh folder and uses it from there as a stranger would: compiles every installed header by
-# itself, builds every program of examples/, and runs the training step of lrcn_diy.
+# itself, builds every program of examples/, and runs them.
 set -euo pipefail
 build=$(realpath "$1")
 shift
@@ -16,4 +16,4 @@ for project in "$here" "$here/../../examples"; do
   cmake -S "$project" -B "$work/$name" "-DCMAKE_PREFIX_PATH=$work/prefix" "$@"
   cmake --build "$work/$name" --parallel 2
 done
-if [[ -x $work/examples/lrcn_diy ]]; then "$work/examples/lrcn_diy"; fi
+for example in lrcn_diy custom_op custom_layer; do "$work/examples/$example"; done
