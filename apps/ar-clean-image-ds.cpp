@@ -9,6 +9,7 @@
 #include "apps/images/label_doubt.h"
 #include "apps/images/move_aside.h"
 #include "apps/model/image_model.h"
+#include "apps/model/precision.h"
 #include "apps/report/progress.h"
 #include "apps/train/image_data.h"
 #include "apps/train/image_report.h"
@@ -83,7 +84,8 @@ Tensor rows_of_all(const FrozenNetwork& network, const std::shared_ptr<const io:
   int64_t done = 0;
   while (const auto batch = loader.next()) {
     if (batch->replaced > 0) fail(loader.bad().front().name, ": can no longer be read");
-    const Tensor rows = network.rows(ops::normalize_frames(batch->inputs, network.info.pixels)).value();
+    const Tensor rows =
+        network.rows(ops::normalize_frames(batch->inputs, network.info.pixels, {.dtype = activation_dtype()})).value();
     if (!all.defined()) all = empty({images->size(), rows.size(1)});
     all.narrow(0, done, batch->size()).copy_from(rows);
     progress.update(done += batch->size());

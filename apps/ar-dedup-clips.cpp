@@ -8,6 +8,7 @@
 #include "apps/clips/generator.h"
 #include "apps/common/program.h"
 #include "apps/model/image_model.h"
+#include "apps/model/precision.h"
 #include "apps/report/progress.h"
 #include "apps/report/text.h"
 #include "apps/train/options.h"
@@ -60,7 +61,7 @@ FrameEmbedder make_embedder(const Options& o) {
   }
   e.embed = [network, pixels](const Tensor& frames) {
     const NoGrad no_grad;
-    return network(ops::normalize_frames(frames, pixels)).value();
+    return network(ops::normalize_frames(frames, pixels, {.dtype = activation_dtype()})).value();
   };
   return e;
 }

@@ -4,6 +4,7 @@
 
 #include "apps/common/program.h"
 #include "apps/model/image_model.h"
+#include "apps/model/precision.h"
 #include "apps/model/pretrained.h"
 #include "apps/report/confusion_picture.h"
 #include "apps/report/progress.h"
@@ -177,7 +178,8 @@ int run(const CLI::App& app, const Options& o) {
   Trainer trainer({.model = classifier,
                    .forward =
                        [&](const io::Batch& batch) {
-                         const Variable scores = classifier(ops::normalize_frames(batch.inputs, info.pixels));
+                         const Variable scores = classifier(
+                             ops::normalize_frames(batch.inputs, info.pixels, {.dtype = activation_dtype()}));
                          // Of log-probabilities cross_entropy's log_softmax is the identity.
                          return Forward{.loss = cross_entropy(scores, batch.targets, loss_options),
                                         .log_probs = scores.value(),

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/common/program.h"
+#include "apps/model/precision.h"
 #include "apps/model/video_model.h"
 #include "apps/report/confusion_picture.h"
 #include "apps/report/progress.h"
@@ -161,8 +162,9 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
   const auto scheduler = make_scheduler(t, *optimizer, samples);
   const auto features_of = [&](const io::Batch& batch) {
     if (model->frozen()) return Variable(clip_features(batch.inputs, model->feature_size()));
-    return model->features(ops::normalize_frames(batch.inputs, info.pixels,
-                                                 {.height = info.crop, .width = info.crop, .windows = batch.windows}));
+    return model->features(ops::normalize_frames(
+        batch.inputs, info.pixels,
+        {.dtype = activation_dtype(), .height = info.crop, .width = info.crop, .windows = batch.windows}));
   };
 
   nlohmann::json options = options_as_json(app);

@@ -22,7 +22,7 @@ BatchStats::BatchStats(const Tensor& x, const ChannelSums& known)
     : stats(known.sum.empty() ? measure(x) : channel_stats(known.sum, known.sum_sq, values_per_channel(x))) {
   if (!ill_conditioned(stats)) return;
   for (double& m : stats.mean) m = -m;
-  offset = ops::channel_vector(stats.mean, x.dtype(), x.device());
+  offset = ops::channel_vector(stats.mean, x);
   stats = measure(shifted(x, offset));
 }
 

@@ -112,8 +112,8 @@ DenseBlockResult dense_block(const Variable& x, const std::vector<DenseLayerPara
     std::vector<double> rest_a(x.size(1)), rest_b(x.size(1));  // of each channel's gradient: + rest_a + rest_b * x
     auto finish = [&](FusedNorm& norm, int at) {
       BatchNormGradients n = norm.finish();
-      grads[at] = ops::channel_vector(n.weight, x.dtype(), x.device());
-      grads[at + 1] = ops::channel_vector(n.bias, x.dtype(), x.device());
+      grads[at] = ops::channel_vector(n.weight, x);
+      grads[at + 1] = ops::channel_vector(n.bias, x);
       return n;
     };
     for (int i = int(kept.size()) - 1; i >= 0; --i) {
@@ -159,8 +159,8 @@ Variable dense_transition(const Variable& x, const ChannelSums& sums, const Norm
     grads[0] = ops::norm_relu_pool2_backward(g_pooled, fused.gate(x.get()));
     const BatchNormGradients n = fused.finish();
     add_affine_(x.get(), n.a, n.b, grads[0]);
-    grads[1] = ops::channel_vector(n.weight, gy.dtype(), gy.device());
-    grads[2] = ops::channel_vector(n.bias, gy.dtype(), gy.device());
+    grads[1] = ops::channel_vector(n.weight, gy);
+    grads[2] = ops::channel_vector(n.bias, gy);
     return grads;
   };
   return record("dense_transition", y, inputs, std::move(backward));
@@ -177,8 +177,7 @@ Variable norm_relu_max_pool2d(const Variable& x, const NormParameters& norm, con
     ops::channel_gate(g, fused.gate(x.get()), g);
     const BatchNormGradients n = fused.finish();
     add_affine_(x.get(), n.a, n.b, g);
-    return std::vector<Tensor>{g, ops::channel_vector(n.weight, g.dtype(), g.device()),
-                               ops::channel_vector(n.bias, g.dtype(), g.device())};
+    return std::vector<Tensor>{g, ops::channel_vector(n.weight, g), ops::channel_vector(n.bias, g)};
   };
   return record("norm_relu_max_pool2d", pooled.y, {x, norm.weight, norm.bias}, std::move(backward));
 }

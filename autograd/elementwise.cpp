@@ -79,6 +79,13 @@ Variable affine(const Variable& x, double a, double b) {
                 [a](Backward& ctx) { return std::vector<Tensor>{ops::affine(ctx.grad(), a)}; });
 }
 
+Variable cast(const Variable& x, Dtype dtype) {
+  if (x.dtype() == dtype) return x;
+  AR_CHECK(is_floating(x.dtype()) && is_floating(dtype), "cast: ", x.dtype(), " to ", dtype, ": both must be floating");
+  return record("cast", x.value().to(dtype), {x},
+                [from = x.dtype()](Backward& ctx) { return std::vector<Tensor>{ctx.grad().to(from)}; });
+}
+
 // ---- of one operand: the kernels know each function and its gradient ----
 
 namespace {

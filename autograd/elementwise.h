@@ -25,6 +25,9 @@ inline Variable operator*(double a, const Variable& x) { return affine(x, a); }
 inline Variable operator/(const Variable& x, double a) { return affine(x, 1 / a); }
 inline Variable operator-(const Variable& x) { return affine(x, -1); }
 
+/// x in another floating dtype; its gradient comes back in x's own.
+Variable cast(const Variable& x, Dtype dtype);
+
 Variable relu(const Variable& x);                                      // max(x, 0)
 Variable relu6(const Variable& x);                                     // min(max(x, 0), 6)
 Variable leaky_relu(const Variable& x, double negative_slope = 0.01);  // x > 0 ? x : slope * x

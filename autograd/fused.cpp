@@ -46,18 +46,17 @@ Variable conv_norm_activation(const Variable& x, const Variable& weight, const T
     return unfused(x, weight, running_mean, running_var, norm_weight, norm_bias, o, residual);
 
   const auto doubles = [&](const char* what, const Tensor& t) {
-    AR_CHECK(t.shape() == Dims{weight.size(0)} && t.dtype() == x.dtype(), "conv_norm_activation: ", what,
-             " must have shape [", weight.size(0), "] and be ", x.dtype(), ", it has ", t.shape(), " and is ",
-             t.dtype());
+    AR_CHECK(t.shape() == Dims{weight.size(0)} && t.dtype() == parameter_dtype(x.dtype()),
+             "conv_norm_activation: ", what, " must have shape [", weight.size(0), "] and be ",
+             parameter_dtype(x.dtype()), ", it has ", t.shape(), " and is ", t.dtype());
     return t.to_vector<double>();
   };
   const ChannelStats stats{doubles("running_mean", running_mean), doubles("running_var", running_var)};
   const auto w = norm_weight.defined() ? doubles("the norm's weight", norm_weight.value()) : std::vector<double>();
   const auto b = norm_bias.defined() ? doubles("the norm's bias", norm_bias.value()) : std::vector<double>();
   const ChannelAffine affine = batch_norm_affine(stats, w, b, o.eps);
-  const Device device = x.value().device();
-  const ops::Epilogue epilogue{.scale = ops::channel_vector(affine.scale, x.dtype(), device),
-                               .shift = ops::channel_vector(affine.shift, x.dtype(), device),
+  const ops::Epilogue epilogue{.scale = ops::channel_vector(affine.scale, x.value()),
+                               .shift = ops::channel_vector(affine.shift, x.value()),
                                .accumulate = residual.defined(),
                                .activation = o.activation,
                                .slope = o.slope};

@@ -21,12 +21,14 @@ FusedNorm::FusedNorm(const Tensor& x, const ChannelSums& known, const NormParame
     stats_ = {norm.running_mean.to_vector<double>(), norm.running_var.to_vector<double>()};
   }
   const ChannelAffine affine = batch_norm_affine(stats_, weight_, norm.bias.value().to_vector<double>(), eps_);
-  scale_ = ops::channel_vector(affine.scale, x.dtype(), x.device());
-  shift_ = ops::channel_vector(affine.shift, x.dtype(), x.device());
+  scale_ = ops::channel_vector(affine.scale, x);
+  shift_ = ops::channel_vector(affine.shift, x);
 }
 
 ops::Gate FusedNorm::gate(const Tensor& x) {
-  return {.x = x, .scale = scale_, .shift = shift_, .relu = true, .sum_d = sum_d_, .sum_dx = sum_dx_};
+  if (!center_.defined()) center_ = ops::channel_vector(stats_.mean, x);
+  return {
+      .x = x, .scale = scale_, .shift = shift_, .relu = true, .sum_d = sum_d_, .sum_dx = sum_dx_, .center = center_};
 }
 
 BatchNormGradients FusedNorm::finish() {
@@ -43,8 +45,7 @@ BatchNormGradients FusedNorm::finish() {
 void add_affine_(const Tensor& x, std::span<const double> a, std::span<const double> b, const Tensor& gx) {
   const auto zero = [](double v) { return v == 0; };
   if (std::all_of(a.begin(), a.end(), zero) && std::all_of(b.begin(), b.end(), zero)) return;
-  ops::channel_affine_add_(x, ops::channel_vector(a, x.dtype(), x.device()),
-                           ops::channel_vector(b, x.dtype(), x.device()), gx);
+  ops::channel_affine_add_(x, ops::channel_vector(a, x), ops::channel_vector(b, x), gx);
 }
 
 }  // namespace ar

@@ -24,7 +24,7 @@ class FusedNorm {
  private:
   ChannelStats stats_;
   std::vector<double> weight_, sum_d_, sum_dx_;
-  Tensor scale_, shift_;
+  Tensor scale_, shift_, center_;
   double eps_;
   int64_t count_;
   bool training_;

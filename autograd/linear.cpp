@@ -30,7 +30,8 @@ void check_arguments(const Tensor& x, const Tensor& weight, const Tensor& bias) 
   AR_CHECK(x.rank() >= 1, "linear: x must have at least one dimension, it has shape ", x.shape());
   AR_CHECK(x.shape().back() == weight.size(1), "linear: weight expects ", weight.size(1), " features, x has ",
            x.shape().back(), " (x ", x.shape(), ", weight ", weight.shape(), ")");
-  AR_CHECK(x.dtype() == weight.dtype(), "linear: weight must be ", x.dtype(), ", it is ", weight.dtype());
+  AR_CHECK(weight.dtype() == parameter_dtype(x.dtype()), "linear: weight must be ", parameter_dtype(x.dtype()),
+           ", it is ", weight.dtype());
   AR_CHECK(!bias.defined() || bias.shape() == Dims{weight.size(0)}, "linear: bias must have shape [", weight.size(0),
            "], it has ", bias.shape());
 }

@@ -22,7 +22,8 @@ void check_arguments(const Tensor& x, const Tensor& running_mean, const Tensor& 
     if (!t.defined()) return;
     AR_CHECK(t.shape() == channels, "batch_norm: ", what, " must have shape ", channels, ", it has ", t.shape(), " (x ",
              x.shape(), ")");
-    AR_CHECK(t.dtype() == x.dtype(), "batch_norm: ", what, " must be ", x.dtype(), ", it is ", t.dtype());
+    const Dtype wanted = parameter_dtype(x.dtype());
+    AR_CHECK(t.dtype() == wanted, "batch_norm: ", what, " must be ", wanted, ", it is ", t.dtype());
   };
   check("running_mean", running_mean);
   check("running_var", running_var);
@@ -46,8 +47,6 @@ Variable batch_norm(const Variable& x, const Tensor& running_mean, const Tensor&
     return relu6(batch_norm(x, running_mean, running_var, weight, bias, plain));
   }
 
-  const Dtype dtype = x.dtype();
-  const Device device = x.value().device();
   const bool of_batch = options.training || !running_mean.defined();
   const int64_t channels = x.size(1), count = values_per_channel(x.value());
   AR_CHECK(!options.training || count != 1, "batch_norm: training needs more than one value per channel, x is ",
@@ -68,25 +67,24 @@ Variable batch_norm(const Variable& x, const Tensor& running_mean, const Tensor&
 
   const Vector w_values = doubles(w);
   const ChannelAffine affine = batch_norm_affine(stats, w_values, doubles(beta), options.eps);
-  const Tensor scale = ops::channel_vector(affine.scale, dtype, device);
-  const Tensor shift = ops::channel_vector(affine.shift, dtype, device);
+  const Tensor scale = ops::channel_vector(affine.scale, x.value());
+  const Tensor shift = ops::channel_vector(affine.shift, x.value());
   Tensor y = ops::channel_affine(shifted(x.value(), offset), scale, shift, options.activation);
 
   const Saved saved("batch_norm", "input", x.value());
   const bool relu = options.activation == Activation::relu;
-  return record("batch_norm", std::move(y), {x, weight, bias},
-                [saved, offset, stats, w_values, scale, shift, relu, of_batch, count,
-                 eps = options.eps](Backward& b) -> std::vector<Tensor> {
-                  const Tensor input = shifted(saved.get(), offset);
-                  const auto vector = [&](const Vector& v) {
-                    return ops::channel_vector(v, input.dtype(), input.device());
-                  };
-                  Vector sum_d(stats.mean.size()), sum_dx(stats.mean.size());
-                  const Tensor gx = ops::channel_gate(b.grad(), {input, scale, shift, relu, sum_d, sum_dx});
-                  const auto g = batch_norm_gradients(stats, w_values, eps, sum_d, sum_dx, std::max<int64_t>(count, 1));
-                  if (of_batch && b.wanted(0)) ops::channel_affine_add_(input, vector(g.a), vector(g.b), gx);
-                  return {gx, vector(g.weight), vector(g.bias)};
-                });
+  return record(
+      "batch_norm", std::move(y), {x, weight, bias},
+      [saved, offset, stats, w_values, scale, shift, relu, of_batch, count,
+       eps = options.eps](Backward& b) -> std::vector<Tensor> {
+        const Tensor input = shifted(saved.get(), offset);
+        const auto vector = [&](const Vector& v) { return ops::channel_vector(v, input); };
+        Vector sum_d(stats.mean.size()), sum_dx(stats.mean.size());
+        const Tensor gx = ops::channel_gate(b.grad(), {input, scale, shift, relu, sum_d, sum_dx, vector(stats.mean)});
+        const auto g = batch_norm_gradients(stats, w_values, eps, sum_d, sum_dx, std::max<int64_t>(count, 1));
+        if (of_batch && b.wanted(0)) ops::channel_affine_add_(input, vector(g.a), vector(g.b), gx);
+        return {gx, vector(g.weight), vector(g.bias)};
+      });
 }
 
 Variable local_response_norm(const Variable& x, const LrnParams& params) {

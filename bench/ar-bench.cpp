@@ -17,7 +17,8 @@ using namespace ar;
 using namespace ar::bench;
 
 constexpr const char* kUsage =
-    "usage: ar-bench WORKLOAD [BATCH [SAMPLES]]   inference, training, lrcn, lstm, gemm, relu, peak, triad\n"
+    "usage: ar-bench WORKLOAD [BATCH [SAMPLES]]   inference, training, inference_bf16, training_bf16, lrcn,\n"
+    "                                      lstm, gemm, relu, peak, peak_bf16, triad\n"
     "       ar-bench save FILE                    writes DenseNet-121's weights, random ones\n"
     "       ar-bench first FILE                   loads them, runs one image\n"
     "       ar-bench --version\n";
@@ -68,6 +69,7 @@ void first(const char* path) {
 
 Workload find(const std::string& name, int64_t batch) {
   if (name == "peak") return {[] { multiply_adds(); }, multiply_adds(), "GFLOP/s"};
+  if (name == "peak_bf16") return {[] { multiply_adds_bf16(); }, multiply_adds_bf16(), "GFLOP/s"};
   if (name == "triad") {
     const Triad triad;
     return {triad, triad.gigabytes(), "GB/s"};

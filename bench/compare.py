@@ -26,7 +26,9 @@ TORCH = ("eager", "jit", "compile")
 TITLES = {"ar": "ours", "eager": "PyTorch", "jit": "PyTorch jit", "compile": "PyTorch compile", "onnxruntime": "ONNX Runtime"}
 TOOLS = {
     "inference": ("ar", "eager", "jit", "compile", "onnxruntime"),
+    "inference_bf16": ("ar", "eager", "jit"),
     "training": ("ar", "eager", "compile"),
+    "training_bf16": ("ar", "eager"),
     "lrcn": ("ar", "eager", "compile"),
     "lstm": ("ar", "eager"),
     "gemm": ("ar", "eager"),
@@ -34,13 +36,15 @@ TOOLS = {
     "first": ("ar", "eager", "onnxruntime"),
     "start": ("ar",),
 }
-DEFAULT = "inference:1,inference:8,inference:32,training:8,training:32,lrcn:4,lstm:4,lstm:32,gemm:512,gemm:2048,relu:64,first,start"
+DEFAULT = ("inference:1,inference:8,inference:32,inference_bf16:1,inference_bf16:8,inference_bf16:32,"
+           "training:8,training:32,training_bf16:8,training_bf16:32,"
+           "lrcn:4,lstm:4,lstm:32,gemm:512,gemm:2048,relu:64,first,start")
 
 # Operations of one unit, a multiply-add counting two. DenseNet-121 at 224 does 5.667 GFLOP an image; training takes three
 # times that less the gradient of the images. An LSTM does 4 * units * (inputs + units) multiply-adds a step.
 IMAGE, TRAINED_IMAGE = 5.667, 3 * 5.667 - 0.236
 LSTM_STEP = 3 * 2e-9 * 4 * 512 * (1024 + 512)
-GFLOP = {"inference": IMAGE, "training": TRAINED_IMAGE, "lrcn": 16 * (TRAINED_IMAGE + LSTM_STEP), "lstm": 16 * LSTM_STEP, "gemm": 1}
+GFLOP = {"inference": IMAGE, "inference_bf16": IMAGE, "training": TRAINED_IMAGE, "training_bf16": TRAINED_IMAGE, "lrcn": 16 * (TRAINED_IMAGE + LSTM_STEP), "lstm": 16 * LSTM_STEP, "gemm": 1}
 
 TUNED = {  # for PyTorch and ONNX Runtime: threads stay on their cores, freed memory is kept for the next step
     "OMP_PROC_BIND": "true",
@@ -127,7 +131,7 @@ def measure(runner, workload, batch):
             if (tool, workload) in runner.missing:
                 continue
             if workload in GFLOP:
-                peaks.append(runner.peak("peak"))
+                peaks.append(runner.peak("peak_bf16" if workload.endswith("_bf16") else "peak"))
             result = runner.run(tool, workload, batch)
             if result:
                 results[tool] = result
@@ -214,7 +218,7 @@ def tables(records):
             flags = " *" if any(map(disturbed, usable(r))) else ""
             rows.append([label(r) + flags, unit, *(number(middle(r, t, "rate")) for t in shown), cell(ratio(r, TORCH, "rate"), "{:.2f}"),
                          cell(ratio(r, ("onnxruntime",), "rate"), "{:.2f}"), cell(share, "{:.0%}"), cell(peak, "{:.0f}")])
-            if r["workload"] in ("inference", "training", "lrcn"):
+            if r["workload"] in ("inference", "inference_bf16", "training", "training_bf16", "lrcn"):
                 memory.append([label(r), *(cell(middle(r, t, "peak_rss_mb"), "{:.0f}") for t in shown),
                                cell(middle(r, "eager", "libraries_mb"), "{:.0f}"), cell(ratio(r, TORCH, "peak_rss_mb"), "{:.2f}"),
                                cell(ratio(r, TORCH, "peak_rss_mb", less="libraries_mb"), "{:.2f}"),

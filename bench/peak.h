@@ -1,4 +1,4 @@
-// What the machine can do: f32 multiply-adds of all cores, and copying memory. Shares of peak refer to these.
+// What the machine can do: multiply-adds of all cores, and copying memory. Shares of peak refer to these.
 #pragma once
 #include <atomic>
 
@@ -32,6 +32,23 @@ inline std::atomic<float> sink;
   for (int j = 1; j < 12; ++j) a[0] = _mm512_add_ps(a[0], a[j]);
   sink = _mm512_cvtss_f32(a[0]);
 }
+/// vdpbf16ps: two multiply-adds of bf16 in each f32 lane.
+[[gnu::target("avx512f,avx512bf16"), gnu::noinline]] inline void multiply_add_bf16(long n) {
+  const __m512bh x = (__m512bh)_mm512_set1_epi32(0x3f7f3f7f);
+  __m512 a[12];
+#pragma GCC unroll 12
+  for (int j = 0; j < 12; ++j) a[j] = _mm512_set1_ps(0.01f * float(j));
+  for (long i = 0; i < n; ++i) {
+#pragma GCC unroll 12
+    for (int j = 0; j < 12; ++j) {
+      a[j] = _mm512_dpbf16_ps(a[j], x, x);
+      asm volatile("" : "+v"(a[j]));
+    }
+  }
+#pragma GCC unroll 12
+  for (int j = 1; j < 12; ++j) a[0] = _mm512_add_ps(a[0], a[j]);
+  sink = _mm512_cvtss_f32(a[0]);
+}
 [[gnu::target("avx2,fma"), gnu::noinline]] inline void multiply_add_avx2(long n) {
   const __m256 x = _mm256_set1_ps(0.999f);
   __m256 a[12];
@@ -50,7 +67,8 @@ inline std::atomic<float> sink;
 }
 #endif
 
-/// GFLOP that multiply_adds() does (a multiply-add counts two); 0 where there is no such loop for this processor.
+/// GFLOP of f32 that multiply_adds() does (a multiply-add counts two); 0 where there is no such loop for this
+/// processor.
 inline double multiply_adds() {
   constexpr long n = 4000000;
 #if defined(__x86_64__)
@@ -58,6 +76,18 @@ inline double multiply_adds() {
   if (!wide && !(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))) return 0;
   parallel_parts(num_threads(), [&](int, int) { wide ? multiply_add_avx512(n) : multiply_add_avx2(n); });
   return 24e-9 * double(n) * (wide ? 16 : 8) * num_threads();
+#else
+  return 0;
+#endif
+}
+
+/// The same of products of bf16 added up in f32.
+inline double multiply_adds_bf16() {
+  constexpr long n = 4000000;
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx512bf16")) return 0;
+  parallel_parts(num_threads(), [&](int, int) { multiply_add_bf16(n); });
+  return 48e-9 * double(n) * 16 * num_threads();
 #else
   return 0;
 #endif

@@ -20,11 +20,12 @@ struct Workload {
   const char* unit;  // "images/s"
 };
 
-/// DenseNet-121 at 224, f32; batch in images.
-inline Workload inference(int64_t batch) {
+/// DenseNet-121 at 224; batch in images.
+template <Dtype activations = Dtype::f32>
+Workload inference(int64_t batch) {
   auto model = std::make_shared<nn::DenseNet>(nn::densenet121());
   model->eval();
-  const Variable x = randn({batch, 3, 224, 224});
+  const Variable x = randn({batch, 3, 224, 224}).to(activations);
   return {[=] {
             NoGrad guard;
             (*model)(x);
@@ -33,10 +34,11 @@ inline Workload inference(int64_t batch) {
 }
 
 /// DenseNet-121: forward, cross-entropy, backward, SGD with momentum; batch in images.
-inline Workload training(int64_t batch) {
+template <Dtype activations = Dtype::f32>
+Workload training(int64_t batch) {
   auto model = std::make_shared<nn::DenseNet>(nn::densenet121());
   auto optimiser = std::make_shared<optim::SGD>(model->parameters(), optim::SgdOptions{.lr = 1e-3, .momentum = 0.9});
-  const Variable x = randn({batch, 3, 224, 224});
+  const Variable x = randn({batch, 3, 224, 224}).to(activations);
   const Tensor target = randint(1000, {batch});
   return {[=] {
             optimiser->zero_grad();
@@ -99,7 +101,13 @@ struct NamedWorkload {
   const char* name;
   Workload (*make)(int64_t batch);
 };
-inline constexpr NamedWorkload kWorkloads[] = {{"inference", inference}, {"training", training}, {"lrcn", lrcn},
-                                               {"lstm", lstm},           {"gemm", gemm},         {"relu", relu}};
+inline constexpr NamedWorkload kWorkloads[] = {{"inference", inference<>},
+                                               {"inference_bf16", inference<Dtype::bf16>},
+                                               {"training", training<>},
+                                               {"training_bf16", training<Dtype::bf16>},
+                                               {"lrcn", lrcn},
+                                               {"lstm", lstm},
+                                               {"gemm", gemm},
+                                               {"relu", relu}};
 
 }  // namespace ar::bench

@@ -44,7 +44,7 @@ BatchNormGradients batch_norm_gradients(const ChannelStats& stats, std::span<con
                        std::vector<double>(channels)};
   for (size_t c = 0; c < channels; ++c) {
     const double inv_std = 1 / std::sqrt(stats.var[c] + eps), scale = at(weight, c, 1) * inv_std;
-    g.weight[c] = (sum_dx[c] - stats.mean[c] * sum_d[c]) * inv_std;
+    g.weight[c] = sum_dx[c] * inv_std;
     g.bias[c] = sum_d[c];
     g.b[c] = -scale * inv_std * g.weight[c] / double(count);
     g.a[c] = -scale * sum_d[c] / double(count) - g.b[c] * stats.mean[c];

@@ -34,8 +34,8 @@ ChannelAffine batch_norm_affine(const ChannelStats& stats, std::span<const doubl
 struct BatchNormGradients {
   std::vector<double> a, b, weight, bias;
 };
-/// sum_d = sum of d, sum_dx = sum of d * x over the channel's `count` values. (Where the statistics are constants,
-/// gx = scale * d and the other two stay as they are.)
+/// sum_d = sum of d, sum_dx = sum of d * (x - mean) over the channel's `count` values. (Where the statistics are
+/// constants, gx = scale * d and the other two stay as they are.)
 BatchNormGradients batch_norm_gradients(const ChannelStats& stats, std::span<const double> weight, double eps,
                                         std::span<const double> sum_d, std::span<const double> sum_dx, int64_t count);
 

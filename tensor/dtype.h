@@ -32,6 +32,10 @@ constexpr const char* name_of(Dtype t) {
 }
 constexpr bool is_floating(Dtype t) { return t >= Dtype::f16; }
 
+/// What weights and numbers per channel (scale, shift, bias, statistics) come in beside activations of dtype t: halves
+/// have f32 ones.
+constexpr Dtype parameter_dtype(Dtype t) { return t == Dtype::f16 || t == Dtype::bf16 ? Dtype::f32 : t; }
+
 inline std::ostream& operator<<(std::ostream& out, Dtype t) { return out << name_of(t); }
 
 template <class T>

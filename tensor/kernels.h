@@ -3,7 +3,10 @@
 //
 // Rules. Shapes, dtypes and devices have been checked (tensor/ops*.cpp); kernels never throw. Views may be strided in
 // any way unless said otherwise. Outputs never overlap inputs, except where "in place" is allowed. A null entry means
-// "not on this device", and the caller reports it. Halves compute in f32.
+// "not on this device", and the caller reports it.
+//
+// Halves compute in f32, and only activations and their gradients are halves: beside x of bf16, weights, their
+// gradients, biases and all numbers per channel are f32 (parameter_dtype). "The op's parameter type" below means that.
 #pragma once
 #include <cstdint>
 
@@ -66,7 +69,7 @@ struct ConvParams {
 
 enum class Activation : int { none, relu, relu6, leaky_relu };
 
-/// What happens to a convolution's input as it is read, per input channel (arrays of the op's element type):
+/// What happens to a convolution's input as it is read, per input channel (arrays of the op's parameter type):
 /// x' = max(x * scale + shift, 0). Zero padding is added after. scale null: nothing happens.
 struct ConvReader {
   const void* scale = nullptr;
@@ -87,14 +90,15 @@ struct ConvEpilogue {
 };
 
 /// Gradient through x' = relu(x * scale + shift) on the way out of a data gradient. With g the gradient of x':
-/// d = x * scale + shift > 0 ? g : 0 (relu false: d = g);  gx (+)= d * scale;  sum_d += d;  sum_dx += d * x.
+/// d = x * scale + shift > 0 ? g : 0 (relu false: d = g);  gx (+)= d * scale;  sum_d += d;  sum_dx += d * (x - center).
 struct ConvGate {
   View x;                       // of gx's shape; channel stride 1. data null: no gate
-  const void* scale = nullptr;  // [in channels] of the op's element type
+  const void* scale = nullptr;  // [in channels] of the op's parameter type
   const void* shift = nullptr;
   bool relu = false;
-  double* sum_d = nullptr;   // [in channels], added to
-  double* sum_dx = nullptr;  // [in channels], added to
+  double* sum_d = nullptr;       // [in channels], added to
+  double* sum_dx = nullptr;      // [in channels], added to
+  const void* center = nullptr;  // as scale; null: 0. With the channels' means, sum_dx does not cancel later
 };
 
 enum class ConvPack : int { forward, backward_data };
@@ -176,8 +180,8 @@ struct Kernels {
 
   // Convolution. x (N,C,H,W), w (O,C/groups,KH,KW), y (N,O,OH,OW). x, y and their gradients have channel stride 1
   // (channels last, or a channel range of a wider channels-last tensor); N, H, W strides are free. w has any strides.
-  // `packed` is w in the device's own order, made by conv2d_pack; conv2d_packed_size gives its elements (0: uses w
-  // itself).
+  // `packed` is w in the device's own order and type, made by conv2d_pack; conv2d_packed_size gives its bytes (0: uses
+  // w itself). These are by x's dtype; w is of the parameter type.
   PerDtype<int64_t(ConvPack, const ConvParams&, const View& w)> conv2d_packed_size;
   PerDtype<void(ConvPack, const ConvParams&, const View& w, void* packed)> conv2d_pack;
   PerDtype<void(const ConvParams&, const View& x, const View& w, const void* packed, const View& y, const ConvReader&,
@@ -191,7 +195,8 @@ struct Kernels {
   PerDtype<void(const ConvParams&, const View& x, const View& gy, const View& gw, bool accumulate, const ConvReader&)>
       conv2d_backward_weight;
 
-  // Per-channel passes; x (N,C,...) of rank 2..5 with channel dimension 1. scale, shift, a, b: [C] of x's dtype.
+  // Per-channel passes; x (N,C,...) of rank 2..5 with channel dimension 1. scale, shift, a, b: [C] of the parameter
+  // type.
   /// sum[c] += x, sum_sq[c] += x^2 (either may be null).
   PerDtype<void(const View& x, double* sum, double* sum_sq)> channel_sums;
   /// y = activation(x * scale + shift), leaky_relu with slope 0.01. In place allowed.

@@ -13,6 +13,13 @@ void check_alike(const char* op, const char* what, const Tensor& t, const Tensor
   AR_CHECK(t.device() == x.device(), op, ": ", what, " must be on ", x.device(), ", it is on ", t.device());
 }
 
+void check_parameter(const char* op, const char* what, const Tensor& t, const Tensor& x) {
+  const Dtype wanted = parameter_dtype(x.dtype());
+  AR_CHECK(t.dtype() == wanted, op, ": ", what, " must be ", wanted, ", it is ", t.dtype(),
+           wanted == x.dtype() ? "" : " (activations alone are halves)");
+  AR_CHECK(t.device() == x.device(), op, ": ", what, " must be on ", x.device(), ", it is on ", t.device());
+}
+
 void check_shape(const char* op, const char* what, const Tensor& t, const Dims& shape) {
   AR_CHECK(t.shape() == shape, op, ": ", what, " must have shape ", shape, ", it has ", t.shape());
 }
@@ -26,7 +33,7 @@ bool channels_are_together(const Tensor& x) { return x.size(1) == 1 || x.stride(
 
 const void* vector_data(const char* op, const char* what, const Tensor& v, int64_t channels, const Tensor& like) {
   if (!v.defined()) return nullptr;
-  check_alike(op, what, v, like);
+  check_parameter(op, what, v, like);
   AR_CHECK(v.rank() == 1 && v.size(0) == channels, op, ": ", what, " must have shape [", channels, "], it has ",
            v.shape());
   AR_CHECK(channels == 1 || v.stride(0) == 1, op, ": ", what, " must be dense, its stride is ", v.stride(0));
@@ -50,7 +57,8 @@ ConvGate gate_view(const char* op, const Gate& g, const Dims& shape, const Tenso
           .shift = vector_data(op, "the gate's shift", g.shift, channels, like),
           .relu = g.relu,
           .sum_d = sum_data(op, "the gate's sum_d", g.sum_d, channels),
-          .sum_dx = sum_data(op, "the gate's sum_dx", g.sum_dx, channels)};
+          .sum_dx = sum_data(op, "the gate's sum_dx", g.sum_dx, channels),
+          .center = vector_data(op, "the gate's center", g.center, channels, like)};
 }
 
 }  // namespace detail

@@ -7,6 +7,8 @@ namespace ar::ops::detail {
 
 /// Of one dtype and on one device?
 void check_alike(const char* op, const char* what, const Tensor& t, const Tensor& x);
+/// t must be on x's device and of x's parameter_dtype.
+void check_parameter(const char* op, const char* what, const Tensor& t, const Tensor& x);
 void check_shape(const char* op, const char* what, const Tensor& t, const Dims& shape);
 /// Can a result of this shape and of like's dtype be written into `out`?
 void check_out(const char* op, const Tensor& out, const Dims& shape, const Tensor& like);

@@ -59,22 +59,23 @@ ConvReader reader_of(const char* op, const Reader& r, int64_t channels, const Te
           .relu = r.relu};
 }
 
-/// Weights in the kernels' order; null when they read w itself.
-std::shared_ptr<Storage> packed(const char* op, ConvPack mode, const ConvParams& p, const Tensor& w, Packing packing) {
+/// Weights in the kernels' order, for activations of `dtype`; null when they read w itself.
+std::shared_ptr<Storage> packed(const char* op, ConvPack mode, const ConvParams& p, const Tensor& w, Dtype dtype,
+                                Packing packing) {
   const Kernels& k = kernels_of(w);
-  const auto size = kernel_for(k.conv2d_packed_size, w.dtype(), op, k.name);
-  const int64_t elements = size(mode, p, w.view());
-  if (elements == 0) return nullptr;
+  const auto size = kernel_for(k.conv2d_packed_size, dtype, op, k.name);
+  const int64_t bytes = size(mode, p, w.view());
+  if (bytes == 0) return nullptr;
   const auto make = [&] {
-    auto storage = Storage::allocate(elements * size_of(w.dtype()), w.device());
-    kernel_for(k.conv2d_pack, w.dtype(), op, k.name)(mode, p, w.view(), storage->data());
+    auto storage = Storage::allocate(bytes, w.device());
+    kernel_for(k.conv2d_pack, dtype, op, k.name)(mode, p, w.view(), storage->data());
     return storage;
   };
   if (packing == Packing::temporary) return make();
   // Views of one storage have packings of their own: the key is a hash (FNV-1a) of all that tells them apart.
   uint64_t key = 0xcbf29ce484222325u;
   const auto mix = [&](int64_t v) { key = (key ^ uint64_t(v)) * 0x100000001b3u; };
-  for (int64_t v : {int64_t(mode), int64_t(w.dtype()), w.offset(), p.stride_h, p.stride_w, p.pad_top, p.pad_left,
+  for (int64_t v : {int64_t(mode), int64_t(dtype), w.offset(), p.stride_h, p.stride_w, p.pad_top, p.pad_left,
                     p.dilation_h, p.dilation_w, p.groups})
     mix(v);
   for (int64_t v : w.shape()) mix(v);
@@ -94,7 +95,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& option
               const Epilogue& e, const Tensor& out, Packing packing) {
   const char* op = "conv2d";
   const Dims shape = checked_shape(op, x.shape(), weight.shape(), options);
-  check_alike(op, "weight", weight, x);
+  check_parameter(op, "weight", weight, x);
   const auto kernel = kernel_for(kernels_of(x).conv2d, x.dtype(), op, kernels_of(x).name);
   const ConvReader read = reader_of(op, reader, x.size(1), x);
   const int64_t channels = shape[1];
@@ -108,7 +109,7 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& option
   const Tensor y = result(op, shape, x, out, e.accumulate);
   if (y.numel() == 0) return y;
   const ConvParams p = params_of(options);
-  const auto w = packed(op, ConvPack::forward, p, weight, packing);
+  const auto w = packed(op, ConvPack::forward, p, weight, x.dtype(), packing);
   kernel(p, channels_together(x).view(), weight.view(), data_of(w), y.writable(), read, finish);
   return y;
 }
@@ -118,7 +119,7 @@ Tensor conv2d_backward_data(const Tensor& gy, const Tensor& weight, const Dims& 
   const char* op = "conv2d_backward_data";
   const Dims shape = checked_shape(op, x_shape, weight.shape(), options);
   check_shape(op, "gradient", gy, shape);
-  check_alike(op, "weight", weight, gy);
+  check_parameter(op, "weight", weight, gy);
   const auto kernel = kernel_for(kernels_of(gy).conv2d_backward_data, gy.dtype(), op, kernels_of(gy).name);
   Gate together = gate;
   if (gate.x.defined()) together.x = channels_together(gate.x);
@@ -126,7 +127,7 @@ Tensor conv2d_backward_data(const Tensor& gy, const Tensor& weight, const Dims& 
   const Tensor gx = result(op, x_shape, gy, out, accumulate);
   if (gx.numel() == 0) return gx;
   const ConvParams p = params_of(options);
-  const auto w = packed(op, ConvPack::backward_data, p, weight, packing);
+  const auto w = packed(op, ConvPack::backward_data, p, weight, gy.dtype(), packing);
   kernel(p, channels_together(gy).view(), weight.view(), data_of(w), gx.writable(), accumulate, g);
   return gx;
 }
@@ -141,7 +142,8 @@ Tensor conv2d_backward_weight(const Tensor& x, const Tensor& gy, const Tensor& w
   const ConvReader read = reader_of(op, reader, x.size(1), x);
   AR_CHECK(out.defined() || !accumulate, op, ": accumulate needs an out tensor");
   const Tensor gw = out.defined() ? out : empty_like(weight);
-  check_out(op, gw, weight.shape(), x);
+  check_parameter(op, out.defined() ? "out" : "weight", gw, x);
+  check_shape(op, "out", gw, weight.shape());
   if (gy.numel() > 0)
     kernel(params_of(options), channels_together(x).view(), channels_together(gy).view(), gw.writable(), accumulate,
            read);

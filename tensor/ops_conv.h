@@ -35,7 +35,7 @@ struct Conv2dOptions {
 namespace ar::ops {
 
 /// What happens to the input as it is read, per input channel: x' = x * scale + shift, with `relu` max(x', 0). Vectors
-/// [C] of x's dtype; undefined: x as it is. Padding is added after. (ConvReader, in tensors.)
+/// [C] of x's parameter_dtype; undefined: x as it is. Padding is added after. (ConvReader, in tensors.)
 struct Reader {
   Tensor scale = {}, shift = {};
   bool relu = false;
@@ -43,7 +43,7 @@ struct Reader {
 
 /// What happens to the sums before they are stored, per output channel, in this order: y = sum * scale + shift;
 /// y += what out holds (accumulate); y = activation(y); sum += y, sum_sq += y^2 over all pixels. Vectors [O] of x's
-/// dtype; undefined: 1 and 0. The sums have length O or 0 (not asked for). (ConvEpilogue, in tensors.)
+/// parameter_dtype; undefined: 1 and 0. The sums have length O or 0 (not asked for). (ConvEpilogue, in tensors.)
 struct Epilogue {
   Tensor scale = {}, shift = {};
   bool accumulate = false;
@@ -53,12 +53,14 @@ struct Epilogue {
 };
 
 /// The gradient through x' = relu(x * scale + shift), given the gradient g of x': d = x * scale + shift > 0 ? g : 0
-/// (relu false: d = g); gx = d * scale; sum_d += d, sum_dx += d * x over all pixels. x has gx's shape; vectors [C] of
-/// its dtype; the sums have length C or 0 (not asked for). x undefined: no gate. (ConvGate, in tensors.)
+/// (relu false: d = g); gx = d * scale; sum_d += d, sum_dx += d * (x - center) over all pixels. x has gx's shape;
+/// vectors [C] of its parameter_dtype, center undefined: 0; the sums have length C or 0 (not asked for). x undefined:
+/// no gate. (ConvGate, in tensors.)
 struct Gate {
   Tensor x = {}, scale = {}, shift = {};
   bool relu = false;
   std::span<double> sum_d = {}, sum_dx = {};
+  Tensor center = {};
 };
 
 /// Where weights in the kernels' own order are kept. cached: with the weight's storage until it is written to next, for
@@ -72,6 +74,8 @@ Tensor channels_together(const Tensor& x);
 /// (N,C,H,W) and weight (O,C/groups,KH,KW) do not fit each other or the options.
 Dims conv2d_shape(const Dims& x, const Dims& weight, const Conv2dOptions& options);
 
+/// Weights are of x's parameter_dtype: f32 for bf16.
+///
 /// y = epilogue(conv(reader(x), weight)), channels-last, or written into `out` (y's shape, channel stride 1: for
 /// instance a range of channels of a wider tensor). `out` is returned then.
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& options = {}, const Reader& reader = {},
@@ -84,7 +88,7 @@ Tensor conv2d_backward_data(const Tensor& gy, const Tensor& weight, const Dims& 
                             bool accumulate = false, Packing packing = Packing::temporary);
 
 /// The gradient of the weight: sums over pixels of reader(x) and gy. Of weight's shape and order in memory (its values
-/// are not read), or into `out` (any strides); accumulate: added to what `out` holds.
+/// are not read) and dtype, or into `out` (any strides); accumulate: added to what `out` holds.
 Tensor conv2d_backward_weight(const Tensor& x, const Tensor& gy, const Tensor& weight,
                               const Conv2dOptions& options = {}, const Reader& reader = {}, const Tensor& out = {},
                               bool accumulate = false);

@@ -45,6 +45,10 @@ Tensor channel_vector(std::span<const double> values, Dtype dtype, Device device
   return t;
 }
 
+Tensor channel_vector(std::span<const double> values, const Tensor& x) {
+  return channel_vector(values, parameter_dtype(x.dtype()), x.device());
+}
+
 void channel_sums(const Tensor& x, std::span<double> sum, std::span<double> sum_sq) {
   const char* op = "channel_sums";
   check_rank(op, x);
@@ -57,7 +61,7 @@ void channel_sums(const Tensor& x, std::span<double> sum, std::span<double> sum_
 Tensor channel_totals(const Tensor& x) {
   std::vector<double> sums(x.size(1));
   channel_sums(x, sums);
-  return channel_vector(sums, x.dtype(), x.device());
+  return channel_vector(sums, x);
 }
 
 Tensor channel_affine(const Tensor& x, const Tensor& scale, const Tensor& shift, Activation activation,

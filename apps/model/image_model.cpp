@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "apps/model/pixel_stats.h"
+#include "apps/model/precision.h"
 #include "apps/model/pretrained.h"
 #include "apps/model/weight_names.h"
 #include "autograd/autograd.h"
@@ -55,7 +56,7 @@ void load_weights(nn::ImageClassifier& classifier, const io::Value& checkpoint) 
 Tensor ImageModel::log_probs(const Tensor& images) const {
   const NoGrad no_grad;
   // Of log-probabilities log_softmax is the identity.
-  return log_softmax(network(ops::normalize_frames(images, info.pixels)), 1).value();
+  return log_softmax(network(ops::normalize_frames(images, info.pixels, {.dtype = activation_dtype()})), 1).value();
 }
 
 ImageModel load_image_model(const std::filesystem::path& path) {

@@ -5,6 +5,7 @@
 #include <future>
 #include <numeric>
 
+#include "apps/model/precision.h"
 #include "apps/report/progress.h"
 #include "autograd/autograd.h"
 #include "io/cache_file.h"
@@ -28,6 +29,7 @@ std::string sha256_of(const std::string& text) {
 /// Of the extractor's weights and all else that a feature depends on.
 std::string key_of(VideoModel& model, const VideoModelInfo& info) {
   std::string text = model.feature_layer();
+  if (activation_dtype() != Dtype::f32) text += std::string(" ") + ar::name_of(activation_dtype());
   const auto add = [&](const auto& value) { text += " " + std::to_string(value); };
   for (int64_t n : {info.height, info.width, info.crop}) add(n);
   for (int c = 0; c < 3; ++c) add(info.pixels.mean[size_t(c)]), add(info.pixels.std[size_t(c)]);
@@ -105,10 +107,12 @@ Tensor FrameFeatures::extract(const Tensor& frames, const FrameWindow& view) con
   std::vector<Tensor> parts;
   for (int64_t first = 0; first < frames.size(2); first += kBatch) {
     const Tensor part = frames.narrow(2, first, std::min(kBatch, frames.size(2) - first));
-    parts.push_back(model_
-                        .features(ops::normalize_frames(
-                            part, info_.pixels, {.height = info_.crop, .width = info_.crop, .windows = {&view, 1}}))
-                        .value());
+    parts.push_back(
+        model_
+            .features(ops::normalize_frames(
+                part, info_.pixels,
+                {.dtype = activation_dtype(), .height = info_.crop, .width = info_.crop, .windows = {&view, 1}}))
+            .value());
   }
   return ops::cat(parts, 1);
 }

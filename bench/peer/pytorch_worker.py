@@ -36,6 +36,33 @@ def inference(batch, variant):
     return step, batch, "images/s"
 
 
+def inference_bf16(batch, variant):
+    """The same with weights and activations of bf16."""
+    model, x = densenet().eval().bfloat16(), images(batch).bfloat16()
+    with torch.inference_mode():
+        if variant == "jit":
+            model = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, x)))
+
+    def step():
+        with torch.inference_mode():
+            model(x)
+    return step, batch, "images/s"
+
+
+def training_bf16(batch, variant):
+    """Training under autocast: weights f32, activations bf16."""
+    model, x, target = densenet().train(), images(batch), torch.randint(1000, (batch,))
+    optimiser = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+
+    def step():
+        optimiser.zero_grad(set_to_none=True)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = nn.functional.cross_entropy(model(x), target)
+        loss.backward()
+        optimiser.step()
+    return step, batch, "images/s"
+
+
 def training(batch, variant):
     """DenseNet-121, forward, cross-entropy, backward, SGD with momentum."""
     model, x, target = densenet().train(), images(batch), torch.randint(1000, (batch,))
@@ -130,7 +157,7 @@ def first(arguments):
     print(measure.json.dumps({"tool": "pytorch", "workload": "first", "inference": time.perf_counter() - start}), flush=True)
 
 
-WORKLOADS = {f.__name__: f for f in (inference, training, lrcn, lstm, gemm, relu)}
+WORKLOADS = {f.__name__: f for f in (inference, inference_bf16, training, training_bf16, lrcn, lstm, gemm, relu)}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
@@ -148,6 +175,6 @@ if __name__ == "__main__":
         first(arguments)
     else:
         step, work, unit = WORKLOADS[arguments.workload](arguments.batch, arguments.variant)
-        result = measure.measure(step, arguments.samples, warmup=2 if arguments.workload in ("training", "lrcn") else 4)
+        result = measure.measure(step, arguments.samples, warmup=2 if arguments.workload in ("training", "training_bf16", "lrcn") else 4)
         measure.report("pytorch", torch.__version__, arguments, unit, work, result, variant=arguments.variant,
                        libraries_mb=libraries)

@@ -89,20 +89,12 @@ struct Gate {
     return {d, d * (center ? v - center[c] : v)};
   }
 };
-/// The gate's center, where the table's gate has one.
-template <class G>
-const void* center_of(const G& gate) {
-  if constexpr (requires { gate.center; })
-    return gate.center;
-  else
-    return nullptr;
-}
 template <class S>
 Gate<S> gate_of(const ConvGate& gate, const View& gx, bool accumulate) {
   return {gate.x.as<const S>(),
           static_cast<const Compute<S>*>(gate.scale),
           static_cast<const Compute<S>*>(gate.shift),
-          static_cast<const Compute<S>*>(center_of(gate)),
+          static_cast<const Compute<S>*>(gate.center),
           gx.as<S>(),
           gate.relu,
           accumulate};

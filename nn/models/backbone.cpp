@@ -1,5 +1,6 @@
 #include "nn/models/backbone.h"
 
+#include "autograd/elementwise.h"
 #include "autograd/pool.h"
 #include "autograd/shape.h"
 #include "nn/models/caffenet.h"
@@ -32,7 +33,9 @@ constexpr Entry kBackbones[] = {
 
 }  // namespace
 
-Variable Backbone::pooled(const Variable& images) const { return flatten(adaptive_avg_pool2d(features(images), 1)); }
+Variable Backbone::pooled(const Variable& images) const {
+  return cast(flatten(adaptive_avg_pool2d(features(images), 1)), parameter_dtype(images.dtype()));
+}
 
 namespace {
 void check_pool(std::string_view layer) {

@@ -52,12 +52,13 @@ int64_t CaffeNet::embedding_size(std::string_view layer) const {
 }
 
 Variable CaffeNet::embedding(const Variable& images, std::string_view layer) const {
-  return layer == "fc6" ? fc6(images) : layer == "fc7" ? fc7(images) : Backbone::embedding(images, layer);
+  if (layer != "fc6" && layer != "fc7") return Backbone::embedding(images, layer);
+  return cast(layer == "fc6" ? fc6(images) : fc7(images), parameter_dtype(images.dtype()));
 }
 
 Variable CaffeNet::forward(const Variable& images) const {
   AR_CHECK(fc8_, "CaffeNet: built without a classifier; use features(), fc6() or fc7()");
-  return (*fc8_)(fc7(images));
+  return cast((*fc8_)(fc7(images)), parameter_dtype(images.dtype()));
 }
 
 }  // namespace ar::nn

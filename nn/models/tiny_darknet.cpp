@@ -47,7 +47,8 @@ Variable TinyDarknet::features(const Variable& images) const {
 
 Variable TinyDarknet::forward(const Variable& images) const {
   AR_CHECK(classifies_, "TinyDarknet: built without a classifier; use features()");
-  return flatten(adaptive_avg_pool2d(layers_.list.back()(features(images)), 1));
+  const Variable scores = flatten(adaptive_avg_pool2d(layers_.list.back()(features(images)), 1));
+  return cast(scores, parameter_dtype(images.dtype()));
 }
 
 }  // namespace ar::nn

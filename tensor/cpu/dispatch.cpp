@@ -17,6 +17,9 @@ const Kernels& kernels();
 namespace avx512 {
 const Kernels& kernels();
 }
+namespace avx512bf16 {
+const Kernels& kernels();
+}
 #endif
 }  // namespace cpu
 
@@ -27,9 +30,11 @@ const Kernels* cpu_kernels_named(const char* name) {
   // Every processor with AVX2 has F16C, for which Clang 14 cannot ask.
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   if (!std::strcmp(name, "avx2") && avx2) return &cpu::avx2::kernels();
-  if (!std::strcmp(name, "avx512") && avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
-    return &cpu::avx512::kernels();
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  if (!std::strcmp(name, "avx512") && avx512) return &cpu::avx512::kernels();
+  if (!std::strcmp(name, "avx512bf16") && avx512 && __builtin_cpu_supports("avx512bf16"))
+    return &cpu::avx512bf16::kernels();
 #endif
   return nullptr;
 }
@@ -38,10 +43,11 @@ const Kernels& cpu_kernels() {
   static const Kernels& chosen = []() -> const Kernels& {
     if (const char* wanted = std::getenv("AR_CPU"); wanted && *wanted) {
       const Kernels* k = cpu_kernels_named(wanted);
-      AR_CHECK(k, "AR_CPU=", wanted, ": this processor or build has no such kernels (baseline, avx2, avx512)");
+      AR_CHECK(k, "AR_CPU=", wanted,
+               ": this processor or build has no such kernels (baseline, avx2, avx512, avx512bf16)");
       return *k;
     }
-    for (const char* name : {"avx512", "avx2"})
+    for (const char* name : {"avx512bf16", "avx512", "avx2"})
       if (const Kernels* k = cpu_kernels_named(name)) return *k;
     return *cpu_kernels_named("baseline");
   }();

@@ -1,5 +1,6 @@
 // The convolution kernels of every instruction set against the definition. All numbers are small multiples of powers of
-// two, so sums are exact in f32 too and one wrong or missing product shows.
+// two, so sums are exact in f32 too and one wrong or missing product shows. In bf16 what is read is exact as well, and
+// what is written is rounded once.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -56,6 +57,20 @@ Case in_wider(Case c, int64_t x_extra, int64_t y_extra, int64_t row_gap) {
   return c;
 }
 
+/// What weights and numbers per channel are beside T.
+template <class T>
+using Parameter = std::conditional_t<std::is_same_v<T, bf16>, float, T>;
+
+template <class T>
+T as(double v) {
+  if constexpr (std::is_same_v<T, bf16>)
+    return to_bf16(float(v));
+  else
+    return T(v);
+}
+double number(bf16 v) { return to_f32(v); }
+double number(double v) { return v; }
+
 /// A channels-last array of T in exactly as much memory as it needs, NaN where no element lies.
 template <class T>
 class Nhwc {
@@ -63,7 +78,7 @@ class Nhwc {
   Nhwc(Shape4 s, int64_t extra, int64_t row_gap) : shape_(s) {
     const int64_t pixel = s.c + extra, row = s.w * pixel + row_gap, image = s.h * row + 3 * row_gap;
     const int64_t used = s.size() == 0 ? 0 : (s.n - 1) * image + (s.h - 1) * row + (s.w - 1) * pixel + s.c;
-    data_.assign(std::size_t(used), std::numeric_limits<T>::quiet_NaN());
+    data_.assign(std::size_t(used), as<T>(std::numeric_limits<double>::quiet_NaN()));
     view_.data = data_.data();
     view_.dtype = dtype_of<T>();
     view_.rank = 4;
@@ -77,19 +92,19 @@ class Nhwc {
 
   const View& view() const { return view_; }
   void set(const Values& values) {
-    each([&](int64_t i, T& t) { t = T(values.v[std::size_t(i)]); });
+    each([&](int64_t i, T& t) { t = as<T>(values.v[std::size_t(i)]); });
   }
   Values values() {
     Values r(shape_);
-    each([&](int64_t i, T& t) { r.v[std::size_t(i)] = double(t); });
+    each([&](int64_t i, T& t) { r.v[std::size_t(i)] = number(t); });
     return r;
   }
   /// Is what lies between the elements still NaN?
   bool surroundings_intact() {
     std::vector<T> copy = data_;
-    each([&](int64_t, T& t) { t = std::numeric_limits<T>::quiet_NaN(); });
+    each([&](int64_t, T& t) { t = as<T>(std::numeric_limits<double>::quiet_NaN()); });
     bool intact = true;
-    for (T t : data_) intact &= std::isnan(t);
+    for (T t : data_) intact &= std::isnan(number(t));
     data_.swap(copy);
     std::copy(copy.begin(), copy.end(), copy.begin());
     view_.data = data_.data();
@@ -179,6 +194,14 @@ std::vector<T> channel_numbers(int64_t n, unsigned seed) {
   return ::testing::AssertionSuccess();
 }
 
+/// As T holds it.
+template <class T>
+Values rounded(Values v) {
+  if constexpr (std::is_same_v<T, bf16>)
+    for (double& e : v.v) e = number(as<T>(e));
+  return v;
+}
+
 template <class T>
 struct Entries {  // one element type's column of the table
   const Kernels& k;
@@ -188,10 +211,17 @@ struct Entries {  // one element type's column of the table
   auto data() const { return k.conv2d_backward_data[dtype_of<T>()]; }
   auto weight() const { return k.conv2d_backward_weight[dtype_of<T>()]; }
 
-  std::vector<T> packed(ConvPack mode, const ConvParams& p, const View& w) const {
-    std::vector<T> r(std::size_t(size()(mode, p, w)), std::numeric_limits<T>::quiet_NaN());
+  std::vector<std::byte> packed(ConvPack mode, const ConvParams& p, const View& w) const {
+    std::vector<std::byte> r(std::size_t(size()(mode, p, w)), std::byte(0xff));  // NaN
     pack()(mode, p, w, r.data());
-    for (T v : r) EXPECT_FALSE(std::isnan(v)) << "packed weights were not all written";
+    T unwritten, v;
+    std::memset(&unwritten, 0xff, sizeof(T));
+    bool all = true;
+    for (std::size_t i = 0; i < r.size(); i += sizeof(T)) {
+      std::memcpy(&v, r.data() + i, sizeof(T));
+      all &= std::memcmp(&v, &unwritten, sizeof(T)) != 0;
+    }
+    EXPECT_TRUE(all) << "packed weights were not all written";
     return r;
   }
 };
@@ -202,17 +232,18 @@ template <class T>
 void check_forward(const Entries<T>& k, const Case& c, unsigned seed) {
   const Values x = numbers(c.x, seed), w = numbers(c.w, seed + 1);
   const Nhwc<T> xs(x, c.x_extra, c.row_gap);
-  const Weights<T> ws(w, c.w_channels_last);
-  const std::vector<T> packed = k.packed(ConvPack::forward, c.p, ws.view());
+  const Weights<Parameter<T>> ws(w, c.w_channels_last);
+  const auto packed = k.packed(ConvPack::forward, c.p, ws.view());
   {
     Nhwc<T> y(c.y, c.y_extra, c.row_gap);
     k.forward()(c.p, xs.view(), ws.view(), packed.data(), y.view(), {}, {});
-    EXPECT_TRUE(same(y.values(), reference_forward(c.p, x, w, c.y))) << "plain";
+    EXPECT_TRUE(same(y.values(), rounded<T>(reference_forward(c.p, x, w, c.y)))) << "plain";
     EXPECT_TRUE(y.surroundings_intact()) << "plain";
   }
   // With everything: a reader, scale, shift, accumulation, activation, statistics.
-  const std::vector<T> rs = channel_numbers<T>(c.x.c, seed + 2), rh = channel_numbers<T>(c.x.c, seed + 3);
-  const std::vector<T> es = channel_numbers<T>(c.y.c, seed + 4), eh = channel_numbers<T>(c.y.c, seed + 5);
+  using P = Parameter<T>;
+  const std::vector<P> rs = channel_numbers<P>(c.x.c, seed + 2), rh = channel_numbers<P>(c.x.c, seed + 3);
+  const std::vector<P> es = channel_numbers<P>(c.y.c, seed + 4), eh = channel_numbers<P>(c.y.c, seed + 5);
   const bool relu = seed % 2, scale = seed % 3, accumulate = seed % 5 > 1;
   Values read = x;
   for (int64_t i = 0; i < c.x.size(); ++i) {
@@ -239,14 +270,13 @@ void check_forward(const Entries<T>& k, const Case& c, unsigned seed) {
     if (e.activation == Activation::relu6) v = std::min(v, 6.0);
     sum[ch] += v, sum_sq[ch] += v * v, size[ch] += std::abs(v);
   }
-  std::vector<T> first;
   for (int threads : {1, 2, 3, 2}) {
     set_num_threads(threads);
     Nhwc<T> y(before, c.y_extra, c.row_gap);
     std::vector<double> s(std::size_t(c.y.c), 1.0), q(std::size_t(c.y.c), 2.0);
     e.sum = s.data(), e.sum_sq = q.data();
     k.forward()(c.p, xs.view(), ws.view(), packed.data(), y.view(), {rs.data(), rh.data(), relu}, e);
-    EXPECT_TRUE(same(y.values(), want)) << "fused, " << threads << " threads";
+    EXPECT_TRUE(same(y.values(), rounded<T>(want))) << "fused, " << threads << " threads";
     EXPECT_TRUE(y.surroundings_intact()) << "fused";
     for (std::size_t i = 0; i < s.size(); ++i) {
       EXPECT_NEAR(s[i], sum[i], kStatistics * (1 + size[i])) << "sum of channel " << i;
@@ -260,18 +290,21 @@ template <class T>
 void check_backward_data(const Entries<T>& k, const Case& c, unsigned seed) {
   const Values gy = numbers(c.y, seed), w = numbers(c.w, seed + 1);
   const Nhwc<T> gys(gy, c.y_extra, c.row_gap);
-  const Weights<T> ws(w, c.w_channels_last);
-  const std::vector<T> packed = k.packed(ConvPack::backward_data, c.p, ws.view());
+  const Weights<Parameter<T>> ws(w, c.w_channels_last);
+  const auto packed = k.packed(ConvPack::backward_data, c.p, ws.view());
   const Values plain = reference_backward_data(c.p, gy, w, c.x);
   {
     Nhwc<T> gx(c.x, c.x_extra, c.row_gap);
     k.data()(c.p, gys.view(), ws.view(), packed.data(), gx.view(), false, {});
-    EXPECT_TRUE(same(gx.values(), plain)) << "plain";
+    EXPECT_TRUE(same(gx.values(), rounded<T>(plain))) << "plain";
     EXPECT_TRUE(gx.surroundings_intact()) << "plain";
   }
   const Values x = numbers(c.x, seed + 2), before = numbers(c.x, seed + 3);
   const Nhwc<T> xs(x, c.x_extra + 2, 2 * c.row_gap);
-  const std::vector<T> scale = channel_numbers<T>(c.x.c, seed + 4), shift = channel_numbers<T>(c.x.c, seed + 5);
+  using P = Parameter<T>;
+  const std::vector<P> scale = channel_numbers<P>(c.x.c, seed + 4), shift = channel_numbers<P>(c.x.c, seed + 5);
+  const std::vector<P> center = channel_numbers<P>(c.x.c, seed + 6);
+  const bool centered = seed % 4 > 1;
   const bool relu = seed % 3, accumulate = seed % 2;
   Values want = before;
   std::vector<double> sum_d(std::size_t(c.x.c), 1.0), sum_dx(std::size_t(c.x.c), 2.0), size(std::size_t(c.x.c), 0.0);
@@ -279,7 +312,7 @@ void check_backward_data(const Entries<T>& k, const Case& c, unsigned seed) {
     const auto ch = std::size_t(i / (c.x.h * c.x.w) % c.x.c), at = std::size_t(i);
     const double d = relu && x.v[at] * double(scale[ch]) + double(shift[ch]) <= 0 ? 0 : plain.v[at];
     want.v[at] = d * double(scale[ch]) + (accumulate ? before.v[at] : 0);
-    sum_d[ch] += d, sum_dx[ch] += d * x.v[at], size[ch] += std::abs(d);
+    sum_d[ch] += d, sum_dx[ch] += d * (x.v[at] - (centered ? double(center[ch]) : 0)), size[ch] += std::abs(d);
   }
   for (int threads : {1, 2, 3}) {
     set_num_threads(threads);
@@ -289,9 +322,10 @@ void check_backward_data(const Entries<T>& k, const Case& c, unsigned seed) {
     gate.x = xs.view();
     gate.scale = scale.data(), gate.shift = shift.data(), gate.relu = relu;
     gate.sum_d = d.data(), gate.sum_dx = dx.data();
+    if (centered) gate.center = center.data();
     if (c.x.size() > 0) {
       k.data()(c.p, gys.view(), ws.view(), packed.data(), gx.view(), accumulate, gate);
-      EXPECT_TRUE(same(gx.values(), want)) << "gated, " << threads << " threads";
+      EXPECT_TRUE(same(gx.values(), rounded<T>(want))) << "gated, " << threads << " threads";
       EXPECT_TRUE(gx.surroundings_intact()) << "gated";
       for (std::size_t i = 0; i < d.size(); ++i) {
         EXPECT_NEAR(d[i], sum_d[i], kStatistics * (1 + size[i])) << "sum_d of channel " << i;
@@ -306,7 +340,8 @@ template <class T>
 void check_backward_weight(const Entries<T>& k, const Case& c, unsigned seed) {
   const Values x = numbers(c.x, seed), gy = numbers(c.y, seed + 1);
   const Nhwc<T> xs(x, c.x_extra, c.row_gap), gys(gy, c.y_extra, c.row_gap);
-  const std::vector<T> scale = channel_numbers<T>(c.x.c, seed + 2), shift = channel_numbers<T>(c.x.c, seed + 3);
+  using P = Parameter<T>;
+  const std::vector<P> scale = channel_numbers<P>(c.x.c, seed + 2), shift = channel_numbers<P>(c.x.c, seed + 3);
   for (bool reader : {false, true})
     for (bool accumulate : {false, true}) {
       Values read = x, before = numbers(c.w, seed + 4);
@@ -322,7 +357,7 @@ void check_backward_weight(const Entries<T>& k, const Case& c, unsigned seed) {
       }
       for (int threads : {1, 2, 3}) {
         set_num_threads(threads);
-        Weights<T> gw(before, c.w_channels_last);
+        Weights<Parameter<T>> gw(before, c.w_channels_last);
         ConvReader r;
         if (reader) r = {scale.data(), shift.data(), true};
         k.weight()(c.p, xs.view(), gys.view(), gw.view(), accumulate, r);
@@ -464,6 +499,10 @@ class Conv : public KernelTest {
     {
       SCOPED_TRACE("float64 " + text.str());
       f(Entries<double>{table}, c, seed);
+    }
+    if (table.conv2d.bf16) {
+      SCOPED_TRACE("bfloat16 " + text.str());
+      f(Entries<bf16>{table}, c, seed);
     }
   }
 };

@@ -90,13 +90,15 @@ TEST(CudaChannels, Gate) {
   each_case([&](const Dims& shape, Dtype t, Lie in, Lie out) {
     const Array g = random(shape, t, in), x = random(shape, t, Lie::narrow, 4), old = random(shape, t, out, 5);
     const Array fresh(shape, t, out), scale = per_channel(shape, t, 2), shift = per_channel(shape, t, 3);
+    const Array center = per_channel(shape, t, 6);
     for (bool relu : {false, true})
       for (bool accumulate : {false, true})
-        compare({&g, &x, &scale, &shift, accumulate ? &old : &fresh},
+        compare({&g, &x, &scale, &shift, accumulate ? &old : &fresh, &center},
                 [&](const Side& s) {
                   Sums sums(shape[1]);
                   ConvGate gate;
                   gate.x = s[1], gate.scale = s[2].data, gate.shift = s[3].data, gate.relu = relu;
+                  if (accumulate) gate.center = s[5].data;
                   gate.sum_d = sums.a.data(), gate.sum_dx = sums.b.data();
                   s.k.channel_gate[s[0].dtype](s[0], s[4], accumulate, gate);
                   return sums.both();

@@ -40,9 +40,9 @@ const ConvCase kConvs[] = {
 
 /// Weights in the order the kernels of a side want.
 const void* packed(const Side& s, ConvPack mode, const ConvParams& p, const View& w, Dtype t) {
-  const int64_t elements = s.k.conv2d_packed_size[t](mode, p, w);
-  if (elements == 0) return nullptr;
-  void* const memory = s.memory(elements * 8);
+  const int64_t bytes = s.k.conv2d_packed_size[t](mode, p, w);
+  if (bytes == 0) return nullptr;
+  void* const memory = s.memory(bytes);
   s.k.conv2d_pack[t](mode, p, w, memory);
   return memory;
 }

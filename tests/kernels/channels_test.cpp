@@ -3,7 +3,6 @@
 namespace ar::testing {
 namespace {
 
-const Dtype kTypes[] = {Dtype::f32, Dtype::f64};
 const Dims kShapes[] = {{3, 37, 5, 4}, {130, 20}, {2, 19, 70}, {2, 3, 2, 3, 4}, {0, 4, 2, 2}, {2, 1100, 17, 1}};
 
 int64_t channel_of(const Dims& shape, int64_t i) {
@@ -12,7 +11,9 @@ int64_t channel_of(const Dims& shape, int64_t i) {
   return i / inner % shape[1];
 }
 /// One number per channel, as scales, shifts and biases are.
-Array per_channel(int64_t channels, Dtype t, unsigned seed) { return Array({channels}, t).randomise(seed, -1.5, 1.5); }
+Array per_channel(int64_t channels, Dtype t, unsigned seed) {
+  return Array({channels}, parameter_dtype(t)).randomise(seed, -1.5, 1.5);
+}
 
 class Channels : public KernelTest {
  protected:
@@ -20,7 +21,7 @@ class Channels : public KernelTest {
   template <class F>
   void each_case(F f) {
     for (const Dims& shape : kShapes)
-      for (Dtype t : kTypes)
+      for (Dtype t : activation_types(k()))
         for (Lie in : {Lie::dense, Lie::channels_last, Lie::narrow, Lie::transposed, Lie::expanded})
           for (Lie out : {Lie::channels_last, Lie::narrow, Lie::dense}) {
             SCOPED_TRACE(::testing::Message() << shape << " " << t << " " << int(in) << " " << int(out));
@@ -31,7 +32,7 @@ class Channels : public KernelTest {
 
 /// Sums agree with f64 ones, are added to what was there, and repeat exactly.
 void expect_sums(const std::vector<double>& got, const std::vector<double>& want, Dtype t) {
-  EXPECT_TRUE(near(got, want, t, 64, 20));
+  EXPECT_TRUE(near(got, want, parameter_dtype(t), 64, 20));
 }
 
 TEST_P(Channels, Sums) {
@@ -127,7 +128,8 @@ TEST_P(Channels, Gate) {
   each_case([&](const Dims& shape, Dtype t, Lie in, Lie out) {
     for (const GateCase& c : kGateCases) {
       Array g(shape, t, in), x(shape, t, Lie::narrow), gx0(shape, t, out);
-      Array scale = per_channel(shape[1], t, 2), shift = per_channel(shape[1], t, 3);
+      Array scale = per_channel(shape[1], t, 2), shift = per_channel(shape[1], t, 3),
+            center = per_channel(shape[1], t, 6);
       g.randomise(1);
       x.randomise(4);
       if (c.accumulate) gx0.randomise(5);
@@ -139,25 +141,26 @@ TEST_P(Channels, Gate) {
         const double d = open ? g.get(i) : 0;
         want.push_back(d * scale.get(ch) + (c.accumulate ? gx0.get(i) : 0));
         sum_d[std::size_t(ch)] += d;
-        sum_dx[std::size_t(ch)] += d * x.get(i);
+        sum_dx[std::size_t(ch)] += d * (x.get(i) - (c.accumulate ? center.get(ch) : 0));
       }
-      const auto got =
-          run_checked([&] { return gx0; },
-                      [&](Array& gx) {
-                        auto d = d0, dx = dx0;
-                        ConvGate gate{x.view(), scale.view().data, shift.view().data, c.relu, d.data(), dx.data()};
-                        k().channel_gate[t](g, gx, c.accumulate, gate);
-                        expect_sums(d, sum_d, t);
-                        expect_sums(dx, sum_dx, t);
-                      });
+      const auto got = run_checked(
+          [&] { return gx0; },
+          [&](Array& gx) {
+            auto d = d0, dx = dx0;
+            ConvGate gate{x.view(), scale.view().data, shift.view().data, c.relu, d.data(), dx.data(), nullptr};
+            if (c.accumulate) gate.center = center.view().data;
+            k().channel_gate[t](g, gx, c.accumulate, gate);
+            expect_sums(d, sum_d, t);
+            expect_sums(dx, sum_dx, t);
+          });
       EXPECT_TRUE(near(got, want, t, 2, 4));
       if (c.accumulate || in == Lie::expanded) continue;
-      const auto in_place =
-          run_checked([&] { return g; },
-                      [&](Array& gx) {
-                        k().channel_gate[t](gx, gx, false,
-                                            {x.view(), scale.view().data, shift.view().data, c.relu, nullptr, nullptr});
-                      });
+      const auto in_place = run_checked(
+          [&] { return g; },
+          [&](Array& gx) {
+            k().channel_gate[t](gx, gx, false,
+                                {x.view(), scale.view().data, shift.view().data, c.relu, nullptr, nullptr, nullptr});
+          });
       EXPECT_TRUE(near(in_place, want, t, 2, 4)) << "in place";
     }
   });
@@ -165,7 +168,7 @@ TEST_P(Channels, Gate) {
 
 TEST_P(Channels, NormReluPool2) {
   for (const Dims& shape : {Dims{2, 37, 6, 4}, Dims{3, 70, 5, 7}, Dims{1, 3, 1, 4}})
-    for (Dtype t : kTypes)
+    for (Dtype t : activation_types(k()))
       for (Lie lie : {Lie::dense, Lie::channels_last, Lie::narrow}) {
         SCOPED_TRACE(::testing::Message() << shape << " " << t << " " << int(lie));
         const Dims pooled{shape[0], shape[1], shape[2] / 2, shape[3] / 2};
@@ -208,7 +211,7 @@ TEST_P(Channels, NormReluPool2) {
                             std::vector<double> d(sum_d.size()), dx(sum_d.size());
                             k().norm_relu_pool2_backward[t](
                                 gy, to, c.accumulate,
-                                {x.view(), scale.view().data, shift.view().data, c.relu, d.data(), dx.data()});
+                                {x.view(), scale.view().data, shift.view().data, c.relu, d.data(), dx.data(), nullptr});
                             expect_sums(d, sum_d, t);
                             expect_sums(dx, sum_dx, t);
                           });

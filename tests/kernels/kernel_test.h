@@ -21,9 +21,16 @@ namespace ar::testing {
 
 inline std::vector<std::string> table_names() {
   std::vector<std::string> names;
-  for (const char* name : {"baseline", "avx2", "avx512"})
+  for (const char* name : {"baseline", "avx2", "avx512", "avx512bf16"})
     if (cpu_kernels_named(name)) names.push_back(name);
   return names;
+}
+
+/// What activations may be made of: f32, f64 and, where the table multiplies bf16, that.
+inline std::vector<Dtype> activation_types(const Kernels& k) {
+  std::vector<Dtype> types{Dtype::f32, Dtype::f64};
+  if (k.conv2d.bf16) types.push_back(Dtype::bf16);
+  return types;
 }
 
 /// A test that runs once for each table.

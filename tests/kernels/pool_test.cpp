@@ -3,7 +3,6 @@
 namespace ar::testing {
 namespace {
 
-const Dtype kTypes[] = {Dtype::f32, Dtype::f64};
 const Lie kLies[] = {Lie::dense, Lie::channels_last, Lie::narrow, Lie::padded};
 
 struct PoolCase {
@@ -45,7 +44,7 @@ class Pool : public KernelTest {};
 TEST_P(Pool, Max) {
   for (PoolCase c : kCases)
     for (int64_t dilation : {1, 2})
-      for (Dtype t : kTypes)
+      for (Dtype t : activation_types(k()))
         for (Lie lie : kLies) {
           c.p.dilation_h = dilation;
           if (c.x[2] < 5 && dilation > 1) continue;
@@ -100,10 +99,10 @@ TEST_P(Pool, MaxOfMinusInfinity) {
 
 /// weights[o] lists (input pixel of the plane, weight) of output o: forward and gradient follow.
 template <class Forward, class Backward>
-void check_linear(const Dims& x_shape, const Dims& y_shape,
+void check_linear(const std::vector<Dtype>& types, const Dims& x_shape, const Dims& y_shape,
                   const std::function<std::vector<std::pair<int64_t, double>>(int64_t, int64_t)>& weights,
                   Forward forward, Backward backward) {
-  for (Dtype t : kTypes)
+  for (Dtype t : types)
     for (Lie lie : kLies) {
       SCOPED_TRACE(::testing::Message() << x_shape << " to " << y_shape << " " << t << " " << int(lie));
       Array x(x_shape, t, lie), gy(y_shape, t, lie);
@@ -143,7 +142,8 @@ TEST_P(Pool, Average) {
       return list;
     };
     check_linear(
-        c.x, pooled(c), weights, [&](Dtype t, const View& x, const View& y) { k().avg_pool2d[t](p, x, y); },
+        activation_types(k()), c.x, pooled(c), weights,
+        [&](Dtype t, const View& x, const View& y) { k().avg_pool2d[t](p, x, y); },
         [&](Dtype t, const View& gy, const View& gx) { k().avg_pool2d_backward[t](p, gy, gx); });
   }
 }
@@ -161,7 +161,7 @@ TEST_P(Pool, AdaptiveAverage) {
         return list;
       };
       check_linear(
-          x, {x[0], x[1], rows, columns}, weights,
+          activation_types(k()), x, {x[0], x[1], rows, columns}, weights,
           [&](Dtype t, const View& from, const View& to) { k().adaptive_avg_pool2d[t](from, to); },
           [&](Dtype t, const View& from, const View& to) { k().adaptive_avg_pool2d_backward[t](from, to); });
     }

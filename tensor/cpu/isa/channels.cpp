@@ -50,19 +50,20 @@ void each_group(const Strided<K>& s, char* const (&pixels)[K], int64_t n, int64_
 
 template <class T>
 void channel_sums(const View& x, double* sum, double* sum_sq) {
+  using W = Compute<T>;
   const int64_t channels = x.shape[1];
   const View* const views[] = {&x};
-  const ChannelSums<T> sums(make_strided(views, Order::memory, kAllButChannels).numel, channels, pixel_grain(channels));
+  const ChannelSums<W> sums(make_strided(views, Order::memory, kAllButChannels).numel, channels, pixel_grain(channels));
   ChannelsLast<1> v(views, {1, 0}, sums.bytes());
   const Strided<1> s = make_strided<1>({&v.view[0]}, Order::memory, kAllButChannels);
-  sums.run(v.extra, sum, sum_sq, [&](int64_t begin, int64_t end, int64_t channel, int64_t n, T* a, T* b) {
+  sums.run(v.extra, sum, sum_sq, [&](int64_t begin, int64_t end, int64_t channel, int64_t n, W* a, W* b) {
     walk(s, begin, end, [&](char* const(&p)[1], int64_t pixels, int64_t) {
       each_group<T>(s, p, pixels, channels, channel, [&]<int P>(const Group<T, 1, P>& group) {
-        each_vector<T>(n, [&](int64_t j, auto io) {
-          Vec<T> total = io.load(a + j), square = io.load(b + j);
+        each_vector<W>(n, [&](int64_t j, auto io) {
+          Vec<W> total = io.load(a + j), square = io.load(b + j);
           for (int i = 0; i < P; ++i) {
             group.fetch(0, i, j, false);
-            const Vec<T> v = io.load(group.at[0][i] + j);
+            const Vec<W> v = io.load(group.at[0][i] + j);
             total += v;
             square = fma(v, v, square);
           }
@@ -89,13 +90,14 @@ Vec<T> activate(Vec<T> x) {
 template <class T, class F>
 void map_channels(const View& x, const void* scale, const void* shift, const View& y, bool reads_y, F&& f) {
   const int64_t channels = x.shape[1];
-  const T *const a = static_cast<const T*>(scale), *const b = static_cast<const T*>(shift);
+  using W = Compute<T>;
+  const W *const a = static_cast<const W*>(scale), *const b = static_cast<const W*>(shift);
   ChannelsLast<2> v({&x, &y}, {reads_y ? 3u : 1u, 2});
   const Strided<2> s = make_strided<2>({&v.view[0], &v.view[1]}, Order::memory, kAllButChannels);
   parallel_walk(s, pixel_grain(channels), [&](char* const(&p)[2], int64_t pixels, int64_t) {
     each_group<T>(s, p, pixels, channels, 0, [&]<int P>(const Group<T, 2, P>& group) {
-      each_vector<T>(channels, [&](int64_t j, auto io) {
-        const Vec<T> va = io.load(a + j), vb = io.load(b + j);
+      each_vector<W>(channels, [&](int64_t j, auto io) {
+        const Vec<W> va = io.load(a + j), vb = io.load(b + j);
         for (int i = 0; i < P; ++i) {
           group.fetch(0, i, j, false);
           group.fetch(1, i, j, true);
@@ -110,8 +112,8 @@ void map_channels(const View& x, const void* scale, const void* shift, const Vie
 
 template <Activation act, class T>
 void affine(const View& x, const void* scale, const void* shift, const View& y) {
-  map_channels<T>(x, scale, shift, y, false,
-                  [](Vec<T> a, Vec<T> b, Vec<T> v, Vec<T>) { return activate<act>(fma(v, a, b)); });
+  using V = Vec<Compute<T>>;
+  map_channels<T>(x, scale, shift, y, false, [](V a, V b, V v, V) { return activate<act>(fma(v, a, b)); });
 }
 
 template <class T>
@@ -124,32 +126,39 @@ void channel_affine(const View& x, const void* scale, const void* shift, Activat
 
 template <class T>
 void channel_affine_add(const View& x, const void* a, const void* b, const View& y) {
-  map_channels<T>(x, a, b, y, true, [](Vec<T> va, Vec<T> vb, Vec<T> v, Vec<T> old) { return old + fma(v, vb, va); });
+  using V = Vec<Compute<T>>;
+  map_channels<T>(x, a, b, y, true, [](V va, V vb, V v, V old) { return old + fma(v, vb, va); });
 }
 
 // ---- the gate of norm + ReLU ----
 
 template <class T>
 struct Gate {
-  const T *scale, *shift;  // at the first channel of the block
+  const T *scale, *shift, *center;  // at the first channel of the block; center null: 0
   T *sum_d, *sum_dx;
 };
+template <class T>
+Gate<T> gate_from(const ConvGate& gate, int64_t channel, T* sum_d, T* sum_dx) {
+  auto at = [&](const void* v) { return v ? static_cast<const T*>(v) + channel : nullptr; };
+  return {at(gate.scale), at(gate.shift), at(gate.center), sum_d, sum_dx};
+}
 
 /// Pixels of the gradient, of x and of the result.
-template <bool relu, bool accumulate, class T, int P>
-void gate_pixels(const Gate<T>& gate, int64_t n, const Group<T, 3, P>& group) {
-  each_vector<T>(n, [&](int64_t j, auto io) {
-    const Vec<T> zero = Vec<T>::zero(), scale = io.load(gate.scale + j), shift = io.load(gate.shift + j);
-    Vec<T> sum_d = io.load(gate.sum_d + j), sum_dx = io.load(gate.sum_dx + j);
+template <bool relu, bool accumulate, class W, class T, int P>
+void gate_pixels(const Gate<W>& gate, int64_t n, const Group<T, 3, P>& group) {
+  each_vector<W>(n, [&](int64_t j, auto io) {
+    const Vec<W> zero = Vec<W>::zero(), scale = io.load(gate.scale + j), shift = io.load(gate.shift + j);
+    const Vec<W> center = gate.center ? io.load(gate.center + j) : zero;
+    Vec<W> sum_d = io.load(gate.sum_d + j), sum_dx = io.load(gate.sum_dx + j);
     for (int i = 0; i < P; ++i) {
       for (int k = 0; k < 3; ++k) group.fetch(k, i, j, k == 2);
-      const Vec<T> v = io.load(group.at[1][i] + j);
-      Vec<T> d = io.load(group.at[0][i] + j);
+      const Vec<W> v = io.load(group.at[1][i] + j);
+      Vec<W> d = io.load(group.at[0][i] + j);
       if constexpr (relu) d = select(fma(v, scale, shift) > zero, d, zero);
       T* const to = group.at[2][i] + j;
       io.store(accumulate ? fma(d, scale, io.load(to)) : d * scale, to);
       sum_d += d;
-      sum_dx = fma(d, v, sum_dx);
+      sum_dx = fma(d, v - center, sum_dx);
     }
     io.store(sum_d, gate.sum_d + j);
     io.store(sum_dx, gate.sum_dx + j);
@@ -160,11 +169,12 @@ template <class T, bool relu, bool accumulate>
 void gated(const View& g, const View& gx, const ConvGate& gate) {
   const int64_t channels = gx.shape[1];
   const View* const views[] = {&g, &gate.x, &gx};
-  const ChannelSums<T> sums(make_strided(views, Order::memory, kAllButChannels).numel, channels, pixel_grain(channels));
+  using W = Compute<T>;
+  const ChannelSums<W> sums(make_strided(views, Order::memory, kAllButChannels).numel, channels, pixel_grain(channels));
   ChannelsLast<3> v(views, {accumulate ? 7u : 3u, 4}, sums.bytes());
   const Strided<3> s = make_strided<3>({&v.view[0], &v.view[1], &v.view[2]}, Order::memory, kAllButChannels);
-  sums.run(v.extra, gate.sum_d, gate.sum_dx, [&](int64_t begin, int64_t end, int64_t c, int64_t n, T* a, T* b) {
-    const Gate<T> block{static_cast<const T*>(gate.scale) + c, static_cast<const T*>(gate.shift) + c, a, b};
+  sums.run(v.extra, gate.sum_d, gate.sum_dx, [&](int64_t begin, int64_t end, int64_t c, int64_t n, W* a, W* b) {
+    const Gate<W> block = gate_from(gate, c, a, b);
     walk(s, begin, end, [&](char* const(&p)[3], int64_t pixels, int64_t) {
       each_group<T>(s, p, pixels, channels, c,
                     [&](const auto& group) { gate_pixels<relu, accumulate>(block, n, group); });
@@ -198,7 +208,8 @@ T* pixel(const View& v, int64_t n, int64_t h, int64_t w) {
 
 template <class T>
 void norm_relu_pool2(const View& x, const void* scale, const void* shift, const View& y) {
-  const T *const a = static_cast<const T*>(scale), *const b = static_cast<const T*>(shift);
+  using W = Compute<T>;
+  const W *const a = static_cast<const W*>(scale), *const b = static_cast<const W*>(shift);
   const int64_t channels = y.shape[1], windows = y.shape[0] * y.shape[2] * y.shape[3];
   ChannelsLast<2> v({&x, &y}, {1, 2});
   parallel_for(windows, pixel_grain(4 * channels), [&](int64_t begin, int64_t end) {
@@ -207,11 +218,11 @@ void norm_relu_pool2(const View& x, const void* scale, const void* shift, const 
       const T* const p = pixel<T>(v.view[0], o.n, 2 * o.h, 2 * o.w);
       T* const to = pixel<T>(v.view[1], o.n, o.h, o.w);
       const int64_t down = v.view[0].strides[2], right = v.view[0].strides[3];
-      each_vector<T>(channels, [=](int64_t j, auto io) {
-        const Vec<T> va = io.load(a + j), vb = io.load(b + j), zero = Vec<T>::zero();
+      each_vector<W>(channels, [=](int64_t j, auto io) {
+        const Vec<W> va = io.load(a + j), vb = io.load(b + j), zero = Vec<W>::zero();
         auto norm = [&](const T* q) { return max(zero, fma(io.load(q + j), va, vb)); };
-        const Vec<T> sum = (norm(p) + norm(p + right)) + (norm(p + down) + norm(p + down + right));
-        io.store(sum * Vec<T>::set1(T(0.25)), to + j);
+        const Vec<W> sum = (norm(p) + norm(p + right)) + (norm(p + down) + norm(p + down + right));
+        io.store(sum * Vec<W>::set1(W(0.25)), to + j);
       });
     }
   });
@@ -228,7 +239,7 @@ void zero_uncovered(const View& gx) {
     edge.shape[d] = 1;
     const Strided<1> s = make_strided<1>({&edge});
     walk(s, 0, s.numel, [&](char* const(&p)[1], int64_t n, int64_t) {
-      for (int64_t i = 0; i < n; ++i) *reinterpret_cast<T*>(p[0] + i * s.row_stride(0)) = T(0);
+      for (int64_t i = 0; i < n; ++i) *reinterpret_cast<T*>(p[0] + i * s.row_stride(0)) = T{};
     });
   }
 }
@@ -236,16 +247,17 @@ void zero_uncovered(const View& gx) {
 template <class T, bool relu, bool accumulate>
 void gated_pool2(const View& gy, const View& gx, const ConvGate& gate) {
   const int64_t channels = gx.shape[1];
-  const ChannelSums<T> sums(gy.shape[0] * gy.shape[2] * gy.shape[3], channels, pixel_grain(4 * channels));
+  using W = Compute<T>;
+  const ChannelSums<W> sums(gy.shape[0] * gy.shape[2] * gy.shape[3], channels, pixel_grain(4 * channels));
   ChannelsLast<3> v({&gy, &gate.x, &gx}, {accumulate ? 7u : 3u, 4}, sums.bytes());
   if (!accumulate) zero_uncovered<T>(v.view[2]);
-  sums.run(v.extra, gate.sum_d, gate.sum_dx, [&](int64_t begin, int64_t end, int64_t c, int64_t n, T* a, T* b) {
-    const Gate<T> block{static_cast<const T*>(gate.scale) + c, static_cast<const T*>(gate.shift) + c, a, b};
+  sums.run(v.extra, gate.sum_d, gate.sum_dx, [&](int64_t begin, int64_t end, int64_t c, int64_t n, W* a, W* b) {
+    const Gate<W> block = gate_from(gate, c, a, b);
     alignas(64) T quarter[kSummedChannels];
     for (int64_t i = begin; i < end; ++i) {
       const Window o = window_at(i, v.view[0]);
       const T* const from = pixel<T>(v.view[0], o.n, o.h, o.w) + c;
-      each_vector<T>(n, [&](int64_t j, auto io) { io.store(io.load(from + j) * Vec<T>::set1(T(0.25)), quarter + j); });
+      each_vector<W>(n, [&](int64_t j, auto io) { io.store(io.load(from + j) * Vec<W>::set1(W(0.25)), quarter + j); });
       Group<T, 3, 4> group;
       for (int k = 0; k < 4; ++k) {
         group.at[0][k] = quarter;
@@ -271,12 +283,21 @@ void norm_relu_pool2_backward(const View& gy, const View& gx, bool accumulate, c
 }  // namespace
 
 void add_channels(Kernels& k) {
+#if defined(__AVX512BF16__)
+  k.channel_sums.bf16 = &channel_sums<bf16>;
+  k.channel_affine.bf16 = &channel_affine<bf16>;
+  k.channel_gate.bf16 = &channel_gate<bf16>;
+  k.channel_affine_add.bf16 = &channel_affine_add<bf16>;
+  k.norm_relu_pool2.bf16 = &norm_relu_pool2<bf16>;
+  k.norm_relu_pool2_backward.bf16 = &norm_relu_pool2_backward<bf16>;
+#else
   k.channel_sums = {.f32 = &channel_sums<float>, .f64 = &channel_sums<double>};
   k.channel_affine = {.f32 = &channel_affine<float>, .f64 = &channel_affine<double>};
   k.channel_gate = {.f32 = &channel_gate<float>, .f64 = &channel_gate<double>};
   k.channel_affine_add = {.f32 = &channel_affine_add<float>, .f64 = &channel_affine_add<double>};
   k.norm_relu_pool2 = {.f32 = &norm_relu_pool2<float>, .f64 = &norm_relu_pool2<double>};
   k.norm_relu_pool2_backward = {.f32 = &norm_relu_pool2_backward<float>, .f64 = &norm_relu_pool2_backward<double>};
+#endif
 }
 
 }  // namespace ar::cpu::AR_ISA

@@ -13,17 +13,17 @@ namespace {
 template <class T>
 struct Correlation {
   Images<const T> x;
-  Reader<T> reader;
+  Reader<Compute<T>> reader;
   Axis h, w;
-  const T* packed;  // [panel][tap][k][kPanel]
+  const T* packed;  // [panel][tap][k][kPanel]; of depthwise kernels see depthwise.h
   Images<T> y;
   Images<const T> gate_x;                    // data null: no gate
-  Finish<T> finish;                          // sums are filled in here
+  Finish<Compute<T>> finish;                 // sums are filled in here
   double *sum = nullptr, *sum_sq = nullptr;  // added to
 
   int64_t k() const { return x.channels; }
   int64_t panels() const { return ceil_div(y.channels, kPanel<T>); }
-  int64_t panel_size() const { return h.count * w.count * k() * kPanel<T>; }
+  int64_t panel_size() const { return h.count * w.count * depth<T>(k()) * kPanel<T>; }
   int64_t columns(int64_t panel) const { return least(kPanel<T>, y.channels - panel * kPanel<T>); }
 };
 
@@ -35,7 +35,7 @@ class PartialSums {
     if (c.sum || c.sum_sq || c.gate_x.data) sums_.allocate(units * 2 * width_);
   }
   /// Starts a unit's panels at zero and points f at them.
-  void begin(Finish<T>& f, int64_t unit, int64_t panel0, int64_t panel1) const {
+  void begin(Finish<Compute<T>>& f, int64_t unit, int64_t panel0, int64_t panel1) const {
     if (!sums_.get()) return;
     f.sum = sums_.get() + unit * 2 * width_;
     f.sum_sq = f.sum + width_;
@@ -44,7 +44,7 @@ class PartialSums {
   }
   void add_to(double* sum, double* sum_sq, int64_t channels) const {
     for (int64_t u = 0; u < units_; ++u) {
-      const T* s = sums_.get() + u * 2 * width_;
+      const Compute<T>* s = sums_.get() + u * 2 * width_;
       if (sum)
         for (int64_t c = 0; c < channels; ++c) sum[c] += double(s[c]);
       if (sum_sq)
@@ -54,7 +54,7 @@ class PartialSums {
 
  private:
   int64_t units_, width_;
-  Buffer<T> sums_;
+  Buffer<Compute<T>> sums_;
 };
 
 /// y and the gate's input at a tile's two groups of pixels.
@@ -89,8 +89,8 @@ template <class T, class F>
 }
 
 template <class T>
-inline void pointwise_unit(const Correlation<T>& c, const Finish<T>& f, int64_t begin, int64_t end, int64_t panel0,
-                           int64_t panel1) {
+inline void pointwise_unit(const Correlation<T>& c, const Finish<Compute<T>>& f, int64_t begin, int64_t end,
+                           int64_t panel0, int64_t panel1) {
   const int64_t k = c.k(), ld = padded_step<T>(k);
   T* const a = Scratch(Scratch::bytes<T>(kTile * ld)).take<T>(kTile * ld);
   const std::ptrdiff_t no_tap = 0, x_step = c.w.stride * c.x.pixel;
@@ -100,7 +100,7 @@ inline void pointwise_unit(const Correlation<T>& c, const Finish<T>& f, int64_t 
   const int64_t y_run = c.gate_x.data ? gcd(c.y.run(), c.gate_x.run()) : c.y.run();
   const int64_t tiles = ceil_div(end - begin, kTile);
   const bool whole_tiles = (end - begin) % kTile == 0 || tiles > 8;
-  alignas(64) T raw[kTile * kPanel<T>];
+  alignas(64) Compute<T> raw[kTile * kPanel<T>];
 
   auto x_at = [&](Pixel<T> p) { return c.x.at(p.n, p.h * c.h.stride + c.h.first, p.w * c.w.stride + c.w.first); };
   Tile<T> t{};
@@ -108,7 +108,7 @@ inline void pointwise_unit(const Correlation<T>& c, const Finish<T>& f, int64_t 
   t.a_step = ld * std::ptrdiff_t(sizeof(T));
   t.taps = &no_tap;
   t.n_taps = 1;
-  t.k = k;
+  t.k = depth<T>(k) / kDepth<T>;
   t.c_step = c.y.pixel;
   t.x_step = c.gate_x.pixel;
   t.finish = &f;
@@ -139,9 +139,9 @@ inline void pointwise_unit(const Correlation<T>& c, const Finish<T>& f, int64_t 
       } else {
         run_raw_tile(t, int(n), columns);
         for_runs(c, p, n, y_run, [&](int64_t i, Pixel<T> to, int64_t length) {
-          finish_sums(f, {raw + i * kPanel<T>, kPanel<T>, c.y.at(to.n, to.h, to.w) + j * kPanel<T>, c.y.pixel,
-                          c.gate_x.data ? c.gate_x.at(to.n, to.h, to.w) + j * kPanel<T> : nullptr, c.gate_x.pixel,
-                          length, j * kPanel<T>, columns});
+          finish_sums(f, Sums<T>{raw + i * kPanel<T>, kPanel<T>, c.y.at(to.n, to.h, to.w) + j * kPanel<T>, c.y.pixel,
+                                 c.gate_x.data ? c.gate_x.at(to.n, to.h, to.w) + j * kPanel<T> : nullptr,
+                                 c.gate_x.pixel, length, j * kPanel<T>, columns});
         });
       }
     }
@@ -164,7 +164,7 @@ inline void correlate_pointwise(const Correlation<T>& c) {
   parallel_parts(int(pixel_units * panel_units), [&](int part, int) {
     const int64_t u = part / panel_units, v = part % panel_units;
     const int64_t panel0 = panels * v / panel_units, panel1 = panels * (v + 1) / panel_units;
-    Finish<T> f = c.finish;
+    Finish<Compute<T>> f = c.finish;
     sums.begin(f, u, panel0, panel1);
     pointwise_unit(c, f, bound(u), bound(u + 1), panel0, panel1);
   });
@@ -178,7 +178,7 @@ struct Bands {  // how an image's rows are cut and how its copy lies in scratch
   int64_t ld, bands, scratch;
 
   explicit Bands(const Correlation<T>& c) {
-    const int64_t k = c.k(), bytes = k * int64_t(sizeof(T));
+    const int64_t k = depth<T>(c.k()), bytes = k * int64_t(sizeof(T));
     // A row of taps over dense pixels is one tap of width * k; rows a multiple of 1 KB apart meet in few cache sets.
     ld = bytes % 1024 == 0 ? padded_step<T>(k) : k;
     const int64_t row = most(1, c.w.span(c.w.out) * ld * int64_t(sizeof(T)));
@@ -192,9 +192,10 @@ struct Bands {  // how an image's rows are cut and how its copy lies in scratch
 };
 
 template <class T>
-inline void band_unit(const Correlation<T>& c, const Bands<T>& bands, const Finish<T>& f, int64_t n, int64_t band,
-                      int64_t panel0, int64_t panel1) {
-  const int64_t k = c.k(), ld = bands.ld, i0 = bands.first(c, band), i1 = bands.first(c, band + 1), width = c.w.out;
+inline void band_unit(const Correlation<T>& c, const Bands<T>& bands, const Finish<Compute<T>>& f, int64_t n,
+                      int64_t band, int64_t panel0, int64_t panel1) {
+  const int64_t k = depth<T>(c.k()), ld = bands.ld, i0 = bands.first(c, band), i1 = bands.first(c, band + 1),
+                width = c.w.out;
   const int64_t floats = bands.floats(c), most_taps = c.h.count * c.w.count;
   Scratch scratch(Scratch::bytes<T>(floats) + Scratch::bytes<std::ptrdiff_t>(most_taps));
   T* const a = scratch.take<T>(floats);
@@ -213,7 +214,7 @@ inline void band_unit(const Correlation<T>& c, const Bands<T>& bands, const Fini
   t.a_step = w_stride * E;
   t.taps = taps;
   t.n_taps = c.h.count * taps_w;
-  t.k = row_is_one_tap ? c.w.count * k : k;
+  t.k = (row_is_one_tap ? c.w.count * k : k) / kDepth<T>;
   t.c_step = c.y.pixel;
   t.x_step = c.gate_x.pixel;
   t.finish = &f;
@@ -261,7 +262,7 @@ inline void correlate_bands(const Correlation<T>& c) {
   parallel_parts(int(units * panel_units), [&](int part, int) {
     const int64_t u = part / panel_units, v = part % panel_units;
     const int64_t panel0 = panels * v / panel_units, panel1 = panels * (v + 1) / panel_units;
-    Finish<T> f = c.finish;
+    Finish<Compute<T>> f = c.finish;
     sums.begin(f, u, panel0, panel1);
     band_unit(c, bands, f, u / bands.bands, u % bands.bands, panel0, panel1);
   });

@@ -42,8 +42,8 @@ struct Meetings {
 
 /// n lanes of channels from `first` on, each input channel repeated `multiplier` times.
 template <class T>
-[[gnu::always_inline]] inline Vec<T> load_repeated(const T* x, int64_t first, int n, int64_t multiplier) {
-  using V = Vec<T>;
+[[gnu::always_inline]] inline Vec<Compute<T>> load_repeated(const T* x, int64_t first, int n, int64_t multiplier) {
+  using V = Vec<Compute<T>>;
   if (multiplier == 1) return n == V::kLanes ? V::load(x + first) : V::load(x + first, n);
   T lanes[V::kLanes] = {};
   for (int i = 0; i < n; ++i) lanes[i] = x[(first + i) / multiplier];
@@ -59,14 +59,15 @@ template <class T>
 /// What one destination pixel meets: sources and the weights of their taps.
 template <class T>
 struct Meeting {
-  const T *x, *w;
+  const T* x;
+  const Compute<T>* w;
 };
 
 /// One destination pixel before finish: sums[channel], `channels` of them (those of the larger side).
 template <class T>
-inline void depthwise_pixel(const Reader<T>& reader, const Meeting<T>* meetings, int64_t count, int64_t channels,
-                            int64_t repeat, T* sums) {
-  using V = Vec<T>;
+inline void depthwise_pixel(const Reader<Compute<T>>& reader, const Meeting<T>* meetings, int64_t count,
+                            int64_t channels, int64_t repeat, Compute<T>* sums) {
+  using V = Vec<Compute<T>>;
   constexpr int L = V::kLanes;
   const bool scaled = reader.scale != nullptr;
   int64_t o = 0;
@@ -74,7 +75,8 @@ inline void depthwise_pixel(const Reader<T>& reader, const Meeting<T>* meetings,
     for (; o + 2 * L <= channels; o += 2 * L) {
       V a = V::zero(), b = V::zero();
       for (int64_t e = 0; e < count; ++e) {
-        const T *x = meetings[e].x + o, *w = meetings[e].w + o;
+        const T* x = meetings[e].x + o;
+        const Compute<T>* w = meetings[e].w + o;
         a = fma(V::load(x), V::load(w), a);
         b = fma(V::load(x + L), V::load(w + L), b);
       }
@@ -102,7 +104,9 @@ inline void depthwise_pixel(const Reader<T>& reader, const Meeting<T>* meetings,
 template <class T>
 inline void depthwise_run(const Correlation<T>& c, const KernelAxis& rows, const KernelAxis& columns, bool backward) {
   const int64_t width = c.y.width, height = c.y.height, taps_w = columns.kernel;
+  using W = Compute<T>;
   if (c.y.count * height * width * c.y.channels == 0) return;
+  const W* const weights = reinterpret_cast<const W*>(c.packed);
   const int64_t channels = most(c.x.channels, c.y.channels), padded = round_up(channels, kLanes<T>);
   const int64_t repeat = backward ? 1 : channels / c.x.channels, fold = backward ? channels / c.y.channels : 1;
   const Meetings across{columns, backward, c.x.width}, down{rows, backward, c.x.height};
@@ -110,30 +114,30 @@ inline void depthwise_run(const Correlation<T>& c, const KernelAxis& rows, const
   const int64_t bands = ceil_div(height, kRows);
   const PartialSums<T> partial(c, c.y.count * bands);
   parallel_parts(int(c.y.count * bands), [&](int unit, int) {
-    Finish<T> f = c.finish;
+    Finish<W> f = c.finish;
     partial.begin(f, unit, 0, c.panels());
-    Scratch scratch(Scratch::bytes<Meeting<T>>(rows.kernel * taps_w) + Scratch::bytes<T>(width * channels));
+    Scratch scratch(Scratch::bytes<Meeting<T>>(rows.kernel * taps_w) + Scratch::bytes<W>(width * channels));
     Meeting<T>* const meetings = scratch.take<Meeting<T>>(rows.kernel * taps_w);
-    T* const sums = scratch.take<T>(width * channels);
+    W* const sums = scratch.take<W>(width * channels);
     const int64_t n = unit / bands, first = unit % bands * kRows;
     for (int64_t h = first; h < least(height, first + kRows); ++h) {
       for (int64_t d = 0; d < width; ++d) {
         int64_t count = 0;
         down.each(h, [&](int64_t i, int64_t row) {
           across.each(d, [&](int64_t j, int64_t column) {
-            meetings[count++] = {c.x.at(n, row, column), c.packed + (i * taps_w + j) * padded};
+            meetings[count++] = {c.x.at(n, row, column), weights + (i * taps_w + j) * padded};
           });
         });
         depthwise_pixel(c.reader, meetings, count, channels, repeat, sums + d * channels);
       }
       if (fold > 1)  // an input channel collects from its `fold` output channels
         for (int64_t i = 0; i < width * c.y.channels; ++i) {
-          T s = sums[i * fold];
+          W s = sums[i * fold];
           for (int64_t j = 1; j < fold; ++j) s += sums[i * fold + j];
           sums[i] = s;
         }
-      finish_sums(f, {sums, std::ptrdiff_t(c.y.channels), c.y.at(n, h, 0), c.y.pixel,
-                      c.gate_x.data ? c.gate_x.at(n, h, 0) : nullptr, c.gate_x.pixel, width, 0, c.y.channels});
+      finish_sums(f, Sums<T>{sums, std::ptrdiff_t(c.y.channels), c.y.at(n, h, 0), c.y.pixel,
+                             c.gate_x.data ? c.gate_x.at(n, h, 0) : nullptr, c.gate_x.pixel, width, 0, c.y.channels});
     }
   });
   if (c.sum || c.sum_sq) partial.add_to(c.sum, c.sum_sq, c.y.channels);
@@ -150,10 +154,11 @@ inline void depthwise_backward_data(const Correlation<T>& c, const KernelAxis& r
 
 /// gw[o][tap] (+)= sum over pixels of reader(x) * gy: each part owns a range of channels.
 template <class T>
-inline void depthwise_backward_weight(const Images<const T>& x, Reader<T> reader, const Images<const T>& gy,
+inline void depthwise_backward_weight(const Images<const T>& x, Reader<Compute<T>> reader, const Images<const T>& gy,
                                       const KernelAxis& rows, const KernelAxis& columns, const View& gw,
                                       bool accumulate) {
-  using V = Vec<T>;
+  using W = Compute<T>;
+  using V = Vec<W>;
   constexpr int L = V::kLanes;
   const int64_t channels = gy.channels, taps = rows.kernel * columns.kernel;
   if (channels * taps == 0) return;
@@ -165,11 +170,11 @@ inline void depthwise_backward_weight(const Images<const T>& x, Reader<T> reader
     const int64_t o0 = begin * L, o1 = least(channels, end * L), padded = (end - begin) * L;
     struct Visit {  // one tap over destinations [from, to) of a segment
       const T* x;
-      T* total;
+      W* total;
       int64_t from, to;
     };
-    Scratch scratch(Scratch::bytes<T>(taps * padded) + Scratch::bytes<Visit>(taps));
-    T* const total = scratch.take<T>(taps * padded);  // [tap][channel]
+    Scratch scratch(Scratch::bytes<W>(taps * padded) + Scratch::bytes<Visit>(taps));
+    W* const total = scratch.take<W>(taps * padded);  // [tap][channel]
     Visit* const visits = scratch.take<Visit>(taps);
     zero(total, taps * padded);
     auto segment = [&](int64_t n, int64_t h, int64_t d0, int64_t d1) __attribute__((always_inline)) {
@@ -210,12 +215,12 @@ inline void depthwise_backward_weight(const Images<const T>& x, Reader<T> reader
     for (int64_t n = 0; n < gy.count; ++n)
       for (int64_t h = 0; h < gy.height; ++h)
         for (int64_t d = 0; d < gy.width; d += kPixels) segment(n, h, d, least(gy.width, d + kPixels));
-    T* const out = static_cast<T*>(gw.data);
+    W* const out = static_cast<W*>(gw.data);
     for (int64_t i = 0; i < rows.kernel; ++i)
       for (int64_t j = 0; j < columns.kernel; ++j)
         for (int64_t o = o0; o < o1; ++o) {
-          T& to = out[o * gw.strides[0] + i * gw.strides[2] + j * gw.strides[3]];
-          const T s = total[(i * columns.kernel + j) * padded + o - o0];
+          W& to = out[o * gw.strides[0] + i * gw.strides[2] + j * gw.strides[3]];
+          const W s = total[(i * columns.kernel + j) * padded + o - o0];
           to = accumulate ? to + s : s;
         }
   });

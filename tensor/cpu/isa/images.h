@@ -109,6 +109,7 @@ struct Axis {
   bool pointwise() const { return count == 1 && first >= 0 && (out - 1) * stride + first < in; }
 };
 
+/// T is the type that is computed in.
 template <class T>
 struct Reader {
   const T* scale = nullptr;
@@ -132,11 +133,35 @@ class Filled {
   Buffer<T> own_;
 };
 
-/// Copies pixels through a reader. Writes exactly k elements of each.
+/// How many values of k a tile reads.
 template <class T>
-inline void read_pixels(const T* x, std::ptrdiff_t step, int64_t pixels, int64_t k, Reader<T> r, T* out,
-                        std::ptrdiff_t out_step) {
+constexpr int64_t depth(int64_t k) {
+  return (k + kDepth<T> - 1) / kDepth<T> * kDepth<T>;
+}
+
+/// One pixel's k elements, with zeros up to depth().
+template <class T>
+inline void copy_pixel(const T* x, int64_t k, T* out) {
   using V = Vec<T>;
+  const int64_t whole = k / V::kLanes * V::kLanes;
+  for (int64_t c = 0; c < whole; c += V::kLanes) V::load(x + c).store(out + c);
+  if (whole < k) V::load(x + whole, int(k - whole)).store(out + whole, int(k - whole));
+}
+#if defined(__AVX512BF16__)
+inline void copy_pixel(const bf16* x, int64_t k, bf16* out) {
+  for (int64_t c = 0; c < k; c += 32) {
+    const int64_t n = least(32, k - c);
+    _mm512_mask_storeu_epi16(out + c, __mmask32((uint64_t(1) << depth<bf16>(n)) - 1),
+                             _mm512_maskz_loadu_epi16(__mmask32((uint64_t(1) << n) - 1), x + c));
+  }
+}
+#endif
+
+/// Copies pixels through a reader. Writes depth(k) elements of each, zeros after an odd k of bf16.
+template <class T>
+inline void read_pixels(const T* x, std::ptrdiff_t step, int64_t pixels, int64_t k, Reader<Compute<T>> r, T* out,
+                        std::ptrdiff_t out_step) {
+  using V = Vec<Compute<T>>;
   constexpr int L = V::kLanes;
   if (pixels <= 0) return;
   if (!r.scale && step == k && out_step == k) {
@@ -144,23 +169,22 @@ inline void read_pixels(const T* x, std::ptrdiff_t step, int64_t pixels, int64_t
     return;
   }
   const int64_t whole = k / L * L;
-  const int tail = int(k - whole);
+  const int tail = int(k - whole), written = int(depth<T>(tail));
   for (int64_t p = 0; p < pixels; ++p, x += step, out += out_step) {
     if (!r.scale) {
-      for (int64_t c = 0; c < whole; c += L) V::load(x + c).store(out + c);
-      if (tail) V::load(x + whole, tail).store(out + whole, tail);
+      copy_pixel(x, k, out);
     } else if (r.relu) {
       for (int64_t c = 0; c < whole; c += L)
         max(V::zero(), fma(V::load(x + c), V::load(r.scale + c), V::load(r.shift + c))).store(out + c);
       if (tail)
         max(V::zero(), fma(V::load(x + whole, tail), V::load(r.scale + whole, tail), V::load(r.shift + whole, tail)))
-            .store(out + whole, tail);
+            .store(out + whole, written);
     } else {
       for (int64_t c = 0; c < whole; c += L)
         fma(V::load(x + c), V::load(r.scale + c), V::load(r.shift + c)).store(out + c);
       if (tail)
         fma(V::load(x + whole, tail), V::load(r.scale + whole, tail), V::load(r.shift + whole, tail))
-            .store(out + whole, tail);
+            .store(out + whole, written);
     }
   }
 }
@@ -173,7 +197,7 @@ inline void zero(T* p, int64_t n) {
 /// Copies what outputs [i0, i1) x all columns visit of image n: [h.span][w.span][ld], zeros where there is no input.
 template <class T>
 inline void read_band(const Images<const T>& x, int64_t n, const Axis& h, const Axis& w, int64_t i0, int64_t i1,
-                      Reader<T> reader, T* out, int64_t ld) {
+                      Reader<Compute<T>> reader, T* out, int64_t ld) {
   const int64_t rows = h.span(i1 - i0), columns = w.span(w.out), hs = h.sample(), ws = w.sample();
   // Columns [from, to) exist.
   const int64_t from = least(columns, most(0, -floor_div(w.first, ws)));

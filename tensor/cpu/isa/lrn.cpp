@@ -34,15 +34,16 @@ void each_pixel(const View* const (&views)[K], Access access, int64_t size, F&& 
   const int64_t pixels = make_strided(views, Order::memory, not_channels).numel, threads = num_threads();
   const int64_t most = pixels * channels / kGrain + 1;
   const int parts = int(most < threads ? most : threads);
-  ChannelsLast<K> v(views, access, parts * R * length * int64_t(sizeof(T)));
+  using W = Compute<T>;
+  ChannelsLast<K> v(views, access, parts * R * length * int64_t(sizeof(W)));
   const View* now[K];
   for (int k = 0; k < K; ++k) now[k] = &v.view[k];
   const Strided<K> s = make_strided(now, Order::memory, not_channels);
   parallel_parts(parts, [&](int part, int count) {
-    T* rows[R];
+    W* rows[R];
     for (int r = 0; r < R; ++r) {
-      T* const memory = reinterpret_cast<T*>(v.extra) + (part * R + r) * length;
-      for (int64_t i = 0; i < length; ++i) memory[i] = T(0);
+      W* const memory = reinterpret_cast<W*>(v.extra) + (part * R + r) * length;
+      for (int64_t i = 0; i < length; ++i) memory[i] = W(0);
       rows[r] = memory + size;
     }
     walk(s, pixels * part / count, pixels * (part + 1) / count, [&](char* const(&p)[K], int64_t n, int64_t) {
@@ -58,16 +59,17 @@ void each_pixel(const View* const (&views)[K], Access access, int64_t size, F&& 
 
 template <class T>
 void lrn(const LrnParams& p, const View& x, const View& y) {
-  using V = Vec<T>;
+  using W = Compute<T>;
+  using V = Vec<W>;
   const int64_t channels = x.shape[1], below = p.size / 2;
-  const V k = V::set1(T(p.k)), alpha = V::set1(T(p.alpha / double(p.size)));
-  each_pixel<T, 1, 2>({&x, &y}, {1, 2}, p.size, [&](T* const(&at)[2], T* const(&rows)[1]) {
-    T* const squares = rows[0];
-    each_vector<T>(channels, [=](int64_t c, auto io) {
+  const V k = V::set1(W(p.k)), alpha = V::set1(W(p.alpha / double(p.size)));
+  each_pixel<T, 1, 2>({&x, &y}, {1, 2}, p.size, [&](T* const(&at)[2], W* const(&rows)[1]) {
+    W* const squares = rows[0];
+    each_vector<W>(channels, [=](int64_t c, auto io) {
       const V v = io.load(at[0] + c);
       io.store(v * v, squares + c);
     });
-    each_vector<T>(channels, [&](int64_t c, auto io) {
+    each_vector<W>(channels, [&](int64_t c, auto io) {
       const V s = fma(alpha, neighbours(squares + c - below, p.size, io), k);
       io.store(io.load(at[0] + c) * inverse_power(s, p.beta), at[1] + c);
     });
@@ -76,23 +78,24 @@ void lrn(const LrnParams& p, const View& x, const View& y) {
 
 template <class T>
 void lrn_backward(const LrnParams& p, const View& x, const View& gy, const View& gx) {
-  using V = Vec<T>;
+  using W = Compute<T>;
+  using V = Vec<W>;
   const int64_t channels = x.shape[1], below = p.size / 2, above = p.size - 1 - below;
-  const V k = V::set1(T(p.k)), alpha = V::set1(T(p.alpha / double(p.size)));
-  const V factor = V::set1(T(-2 * p.alpha * p.beta / double(p.size)));
-  each_pixel<T, 2, 3>({&x, &gy, &gx}, {3, 4}, p.size, [&](T* const(&at)[3], T* const(&rows)[2]) {
-    T *const squares = rows[0], *const pulls = rows[1];
-    each_vector<T>(channels, [=](int64_t c, auto io) {
+  const V k = V::set1(W(p.k)), alpha = V::set1(W(p.alpha / double(p.size)));
+  const V factor = V::set1(W(-2 * p.alpha * p.beta / double(p.size)));
+  each_pixel<T, 2, 3>({&x, &gy, &gx}, {3, 4}, p.size, [&](T* const(&at)[3], W* const(&rows)[2]) {
+    W *const squares = rows[0], *const pulls = rows[1];
+    each_vector<W>(channels, [=](int64_t c, auto io) {
       const V v = io.load(at[0] + c);
       io.store(v * v, squares + c);
     });
-    each_vector<T>(channels, [&](int64_t c, auto io) {
+    each_vector<W>(channels, [&](int64_t c, auto io) {
       const V s = fma(alpha, neighbours(squares + c - below, p.size, io), k);
       const V direct = io.load(at[1] + c) * inverse_power(s, p.beta);
       io.store(io.load(at[0] + c) * direct / s, pulls + c);
       io.store(direct, at[2] + c);
     });
-    each_vector<T>(channels, [&](int64_t c, auto io) {
+    each_vector<W>(channels, [&](int64_t c, auto io) {
       const V pull = factor * neighbours(pulls + c - above, p.size, io);
       io.store(fma(io.load(at[0] + c), pull, io.load(at[2] + c)), at[2] + c);
     });
@@ -102,8 +105,13 @@ void lrn_backward(const LrnParams& p, const View& x, const View& gy, const View&
 }  // namespace
 
 void add_lrn(Kernels& k) {
+#if defined(__AVX512BF16__)
+  k.lrn.bf16 = &lrn<bf16>;
+  k.lrn_backward.bf16 = &lrn_backward<bf16>;
+#else
   k.lrn = {.f32 = &lrn<float>, .f64 = &lrn<double>};
   k.lrn_backward = {.f32 = &lrn_backward<float>, .f64 = &lrn_backward<double>};
+#endif
 }
 
 }  // namespace ar::cpu::AR_ISA

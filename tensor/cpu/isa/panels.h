@@ -55,6 +55,25 @@ inline void pack_panel(const T* in, std::ptrdiff_t k_step, std::ptrdiff_t i_step
   }
 }
 
+#if defined(__AVX512BF16__)
+/// Rounded to bf16: out[k / 2][i][2], with zeros after an odd k.
+inline void pack_panel(const float* in, std::ptrdiff_t k_step, std::ptrdiff_t i_step, int64_t k, int64_t columns,
+                       bf16* out) {
+  constexpr int P = kPanel<bf16>;
+  constexpr int64_t at_once = 64;
+  alignas(64) float rows[at_once * P];
+  for (int64_t c = 0; c < k; c += at_once) {
+    const int64_t n = least(at_once, k - c);
+    pack_panel(in + c * k_step, k_step, i_step, n, columns, rows);
+    if (n % 2) zero(rows + n * P, P);
+    for (int64_t j = 0; j < n; j += 2, out += 2 * P)
+      for (int i = 0; i < P; i += kLanes<bf16>)
+        paired(Vec<float>::load(rows + j * P + i), Vec<float>::load(rows + (j + 1) * P + i))
+            .store(reinterpret_cast<float*>(out + 2 * i));
+  }
+}
+#endif
+
 /// The way back: out[k * k_step + i * i_step] (+)= in[k][i].
 template <class T>
 inline void unpack_panel(const T* in, int64_t k, int64_t columns, bool accumulate, T* out, std::ptrdiff_t k_step,

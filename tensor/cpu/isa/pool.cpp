@@ -57,10 +57,11 @@ Taps taps_of(int64_t out, int64_t kernel, int64_t stride, int64_t pad, int64_t d
   return {start + skip * dilation, larger(smaller(kernel, fit) - skip, 0)};
 }
 
-/// Positions are counted from the window's first pixel and kept in T: exact while a window spans less than 2^24
-/// pixels of its plane.
+/// Positions are counted from the window's first pixel and kept in f32 or f64: exact while a window spans less than
+/// 2^24 pixels of its plane.
 template <class T>
 void max_pool2d(const PoolParams& p, const View& x, const View& y, const View& indices) {
+  using W = Compute<T>;
   ChannelsLast<3> v({&x, &y, &indices}, {1, 6});
   const View &in = v.view[0], &out = v.view[1], &where = v.view[2];
   const int64_t width = x.shape[3];
@@ -72,20 +73,20 @@ void max_pool2d(const PoolParams& p, const View& x, const View& y, const View& i
     T* const to = pixel<T>(out, o);
     int32_t* const index = where.data ? pixel<int32_t>(where, o) : nullptr;
     const int32_t first = int32_t(rows.first * width + columns.first);
-    each_vector<T>(o.channels.length(), [&](int64_t j, auto io) {
-      Vec<T> best = Vec<T>::set1(-T(__builtin_inf())), position = Vec<T>::zero();
+    each_vector<W>(o.channels.length(), [&](int64_t j, auto io) {
+      Vec<W> best = Vec<W>::set1(-W(__builtin_inf())), position = Vec<W>::zero();
       for (int64_t r = 0; r < rows.count; ++r)
         for (int64_t c = 0; c < columns.count; ++c) {
-          const Vec<T> value = io.load(window + r * down + c * right + j);
-          const Mask<T> take = (value > best) | (value != value);
+          const Vec<W> value = io.load(window + r * down + c * right + j);
+          const Mask<W> take = (value > best) | (value != value);
           best = select(take, value, best);
-          position = select(take, Vec<T>::set1(T(r * p.dilation_h * width + c * p.dilation_w)), position);
+          position = select(take, Vec<W>::set1(W(r * p.dilation_h * width + c * p.dilation_w)), position);
         }
       io.store(best, to + j);
       if (!index) return;
-      T offsets[Vec<T>::kLanes];
+      W offsets[Vec<W>::kLanes];
       position.store(offsets);
-      const int64_t n = smaller(Vec<T>::kLanes, o.channels.length() - j);
+      const int64_t n = smaller(Vec<W>::kLanes, o.channels.length() - j);
       for (int64_t i = 0; i < n; ++i) index[j + i] = first + int32_t(offsets[i]);
     });
   });
@@ -97,8 +98,13 @@ template <class T>
 void clear(const View& v) {
   const Strided<1> s = make_strided<1>({&v});
   parallel_walk(s, kGrain, [&](char* const(&p)[1], int64_t n, int64_t) {
-    for (int64_t i = 0; i < n; ++i) *reinterpret_cast<T*>(p[0] + i * s.row_stride(0)) = T(0);
+    for (int64_t i = 0; i < n; ++i) *reinterpret_cast<T*>(p[0] + i * s.row_stride(0)) = T{};
   });
+}
+
+template <class T>
+void add_to(T& sum, T x) {
+  sum = narrow<T>(widen(sum) + widen(x));
 }
 
 template <class T>
@@ -123,9 +129,10 @@ void max_pool2d_backward(const View& gy, const View& indices, const View& gx) {
           const T* const g = pixel<T>(from, n, h, w);
           const int32_t* const index = pixel<int32_t>(where, n, h, w);
           if (regular)
-            for (int64_t c = c0; c < c1; ++c) image[index[c] * right + c] += g[c];
+            for (int64_t c = c0; c < c1; ++c) add_to(image[index[c] * right + c], g[c]);
           else
-            for (int64_t c = c0; c < c1; ++c) image[index[c] / width * down + index[c] % width * right + c] += g[c];
+            for (int64_t c = c0; c < c1; ++c)
+              add_to(image[index[c] / width * down + index[c] % width * right + c], g[c]);
         }
     }
   });
@@ -136,12 +143,14 @@ void max_pool2d_backward(const View& gy, const View& indices, const View& gx) {
 
 /// y (of n channels) = factor * sum over a window of pixels at x.
 template <class T>
-void mean_window(const T* x, int64_t rows, int64_t down, int64_t columns, int64_t right, T factor, T* y, int64_t n) {
-  const Vec<T> f = Vec<T>::set1(factor);
-  each_vector<T>(n, [=](int64_t j, auto io) {
-    Vec<T> sum = Vec<T>::zero();
+void mean_window(const T* x, int64_t rows, int64_t down, int64_t columns, int64_t right, Compute<T> factor, T* y,
+                 int64_t n) {
+  using V = Vec<Compute<T>>;
+  const V f = V::set1(factor);
+  each_vector<Compute<T>>(n, [=](int64_t j, auto io) {
+    V sum = V::zero();
     for (int64_t r = 0; r < rows; ++r) {
-      Vec<T> row = Vec<T>::zero();
+      V row = V::zero();
       for (int64_t c = 0; c < columns; ++c) row += io.load(x + r * down + c * right + j);
       sum += row;
     }
@@ -173,8 +182,8 @@ void avg_pool2d(const PoolParams& p, const View& x, const View& y) {
     const Side h = side_of(o.h, p.kernel_h, p.stride_h, p.pad_h, x.shape[2], p.count_include_pad);
     const Side w = side_of(o.w, p.kernel_w, p.stride_w, p.pad_w, x.shape[3], p.count_include_pad);
     mean_window<T>(pixel<T>(in, o.n, h.inside.begin, w.inside.begin) + o.channels.begin, h.inside.length(),
-                   in.strides[2], w.inside.length(), in.strides[3], T(1.0 / double(larger(h.counted * w.counted, 1))),
-                   pixel<T>(out, o), o.channels.length());
+                   in.strides[2], w.inside.length(), in.strides[3],
+                   Compute<T>(1.0 / double(larger(h.counted * w.counted, 1))), pixel<T>(out, o), o.channels.length());
   });
   v.finish();
 }
@@ -182,18 +191,19 @@ void avg_pool2d(const PoolParams& p, const View& x, const View& y) {
 /// gx = sum of gy / divisor over the windows that cover it; `divisor` of a row and of a column multiply.
 template <class T, class Windows, class Divisor>
 void spread(const View& gy, const View& gx, int64_t cost, Windows&& windows, Divisor&& divisor) {
+  using W = Compute<T>;
   ChannelsLast<2> v({&gy, &gx}, {1, 2});
   const View &from = v.view[0], &to = v.view[1];
   each_pixel(to, cost, [&](const Item& i) {
     const Range rows = windows(2, i.h), columns = windows(3, i.w);
     T* const g = pixel<T>(to, i);
     const int64_t n = i.channels.length();
-    each_vector<T>(n, [=](int64_t j, auto io) { io.store(Vec<T>::zero(), g + j); });
+    each_vector<W>(n, [=](int64_t j, auto io) { io.store(Vec<W>::zero(), g + j); });
     for (int64_t h = rows.begin; h < rows.end; ++h)
       for (int64_t w = columns.begin; w < columns.end; ++w) {
         const T* const one = pixel<T>(from, i.n, h, w) + i.channels.begin;
-        const Vec<T> factor = Vec<T>::set1(T(1.0 / double(divisor(2, h) * divisor(3, w))));
-        each_vector<T>(n, [=](int64_t j, auto io) { io.store(fma(io.load(one + j), factor, io.load(g + j)), g + j); });
+        const Vec<W> factor = Vec<W>::set1(W(1.0 / double(divisor(2, h) * divisor(3, w))));
+        each_vector<W>(n, [=](int64_t j, auto io) { io.store(fma(io.load(one + j), factor, io.load(g + j)), g + j); });
       }
   });
   v.finish();
@@ -235,7 +245,7 @@ void adaptive_avg_pool2d(const View& x, const View& y) {
   each_pixel(out, cost, [&](const Item& o) {
     const Range h = adaptive_window(o.h, y.shape[2], x.shape[2]), w = adaptive_window(o.w, y.shape[3], x.shape[3]);
     mean_window<T>(pixel<T>(in, o.n, h.begin, w.begin) + o.channels.begin, h.length(), in.strides[2], w.length(),
-                   in.strides[3], T(1.0 / double(larger(h.length() * w.length(), 1))), pixel<T>(out, o),
+                   in.strides[3], Compute<T>(1.0 / double(larger(h.length() * w.length(), 1))), pixel<T>(out, o),
                    o.channels.length());
   });
   v.finish();
@@ -251,6 +261,14 @@ void adaptive_avg_pool2d_backward(const View& gy, const View& gx) {
 }  // namespace
 
 void add_pool(Kernels& k) {
+#if defined(__AVX512BF16__)
+  k.max_pool2d.bf16 = &max_pool2d<bf16>;
+  k.max_pool2d_backward.bf16 = &max_pool2d_backward<bf16>;
+  k.avg_pool2d.bf16 = &avg_pool2d<bf16>;
+  k.avg_pool2d_backward.bf16 = &avg_pool2d_backward<bf16>;
+  k.adaptive_avg_pool2d.bf16 = &adaptive_avg_pool2d<bf16>;
+  k.adaptive_avg_pool2d_backward.bf16 = &adaptive_avg_pool2d_backward<bf16>;
+#else
   k.max_pool2d = {.f32 = &max_pool2d<float>, .f64 = &max_pool2d<double>};
   k.max_pool2d_backward = {.f32 = &max_pool2d_backward<float>, .f64 = &max_pool2d_backward<double>};
   k.avg_pool2d = {.f32 = &avg_pool2d<float>, .f64 = &avg_pool2d<double>};
@@ -258,6 +276,7 @@ void add_pool(Kernels& k) {
   k.adaptive_avg_pool2d = {.f32 = &adaptive_avg_pool2d<float>, .f64 = &adaptive_avg_pool2d<double>};
   k.adaptive_avg_pool2d_backward = {.f32 = &adaptive_avg_pool2d_backward<float>,
                                     .f64 = &adaptive_avg_pool2d_backward<double>};
+#endif
 }
 
 }  // namespace ar::cpu::AR_ISA

@@ -1,28 +1,13 @@
 // Elementwise work on any strided views and element types, for functions that know contiguous rows only. What is not
 // contiguous, or is a half, passes through a buffer of a few hundred elements that stays in the first cache.
 #pragma once
+#include "tensor/cpu/isa/compute.h"
 #include "tensor/cpu/isa/simd.h"
 #include "tensor/cpu/isa/strided.h"
 #include "tensor/half.h"
 
 namespace ar::cpu::AR_ISA {
 namespace {
-
-/// The type that arithmetic on S is done in.
-template <class S>
-struct ComputeType {
-  using type = S;
-};
-template <>
-struct ComputeType<f16> {
-  using type = float;
-};
-template <>
-struct ComputeType<bf16> {
-  using type = float;
-};
-template <class S>
-using Compute = typename ComputeType<S>::type;
 
 template <class S>
 inline Compute<S> widen(S x) {
@@ -106,17 +91,29 @@ inline void run_rows(const View* const (&views)[K], Access access, RowFunction<C
   });
 }
 
-/// Loads and stores of a whole register, or of its first n elements.
+/// Loads and stores of a whole register, or of its first n elements; from and to bf16, too, where Vec<float> has that.
 template <class T>
 struct Whole {
-  static Vec<T> load(const T* p) { return Vec<T>::load(p); }
-  static void store(Vec<T> v, T* p) { v.store(p); }
+  template <class S>
+  static Vec<T> load(const S* p) {
+    return Vec<T>::load(p);
+  }
+  template <class S>
+  static void store(Vec<T> v, S* p) {
+    v.store(p);
+  }
 };
 template <class T>
 struct Part {
   int n;
-  Vec<T> load(const T* p) const { return Vec<T>::load(p, n); }
-  void store(Vec<T> v, T* p) const { v.store(p, n); }
+  template <class S>
+  Vec<T> load(const S* p) const {
+    return Vec<T>::load(p, n);
+  }
+  template <class S>
+  void store(Vec<T> v, S* p) const {
+    v.store(p, n);
+  }
 };
 
 /// f(i, io) for each register of a row of n elements, with io.load(p + i) and io.store(v, p + i); the tail takes the

@@ -3,8 +3,13 @@
 //
 // Comparisons give a Mask, select(mask, a, b) picks per lane. Loads and stores are unaligned; those with a count touch
 // `n` elements and no more (n in [0, kLanes]), and lanes that were not loaded are zero.
+//
+// With AVX512-BF16, Vec<float> is also loaded from and stored to bf16 (rounded to nearest even; subnormals become
+// zero).
 #pragma once
 #include <cstdint>
+
+#include "tensor/dtype.h"
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
@@ -66,6 +71,10 @@ struct Vec {
     return {*reinterpret_cast<const Loose*>(p)};
   }
   static Vec load(const T* p, int n);
+  static Vec load(const bf16* p);
+  static Vec load(const bf16* p, int n);
+  void store(bf16* p) const;
+  void store(bf16* p, int n) const;
   void store(T* p) const {
     typedef Raw Loose __attribute__((aligned(alignof(T)), may_alias));
     *reinterpret_cast<Loose*>(p) = raw;
@@ -110,6 +119,31 @@ template <>
 inline void Vec<double>::store(double* p, int n) const {
   _mm512_mask_storeu_pd(p, __mmask8((1u << n) - 1), (__m512d)raw);
 }
+#if defined(__AVX512BF16__)
+inline Vec<float> widened(__m256i a) { return {(__m512)_mm512_slli_epi32(_mm512_cvtepu16_epi32(a), 16)}; }
+template <>
+inline Vec<float> Vec<float>::load(const bf16* p) {
+  return widened(_mm256_loadu_si256(reinterpret_cast<const __m256i_u*>(p)));
+}
+template <>
+inline Vec<float> Vec<float>::load(const bf16* p, int n) {
+  return widened(_mm256_maskz_loadu_epi16(__mmask16((1u << n) - 1), p));
+}
+/// bf16 of a (low half) and b in each lane.
+inline Vec<float> paired(Vec<float> a, Vec<float> b) {
+  const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)a.raw));
+  const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)b.raw));
+  return {(__m512)_mm512_or_si512(low, _mm512_slli_epi32(high, 16))};
+}
+template <>
+inline void Vec<float>::store(bf16* p) const {
+  _mm256_storeu_si256(reinterpret_cast<__m256i_u*>(p), (__m256i)_mm512_cvtneps_pbh((__m512)raw));
+}
+template <>
+inline void Vec<float>::store(bf16* p, int n) const {
+  _mm256_mask_storeu_epi16(p, __mmask16((1u << n) - 1), (__m256i)_mm512_cvtneps_pbh((__m512)raw));
+}
+#endif
 #define AR_COMPARE(name, code)                                                                             \
   inline Mask<float> name(Vec<float> a, Vec<float> b) { return {_mm512_cmp_ps_mask(a.raw, b.raw, code)}; } \
   inline Mask<double> name(Vec<double> a, Vec<double> b) { return {_mm512_cmp_pd_mask(a.raw, b.raw, code)}; }

@@ -1,4 +1,5 @@
-// The two register tiles that all convolutions and products are made of. Compiled in tile_f32.cpp and tile_f64.cpp.
+// The two register tiles that all convolutions and products are made of. Compiled in tile_f32.cpp, tile_f64.cpp and,
+// where the processor multiplies bf16, bf16/tile.cpp.
 //
 //   product:   C[pixel][channel] = finish(sum over taps, k of  A[pixel + tap][k] * B[tap][k][channel])
 //   gradient:  D[k][channel]    += sum over pixels of  A[pixel][k] * G[pixel][channel]
@@ -7,10 +8,15 @@
 // 12). B is packed in panels, [tap][k][panel], and streams through once; each element of A is broadcast from where it
 // lies, so channels-last pixels need no transposition. A tap is nothing but a byte offset, so 1x1, 3x3, dilated kernels
 // and data gradients are the same loop.
+//
+// bf16: vdpbf16ps adds a[2k] * b[2k] + a[2k+1] * b[2k+1] to each f32 sum, so a pair of neighbours takes the place of
+// one element: A is broadcast four bytes at a time, B lies [tap][k / 2][panel][2], with zeros after an odd k. In the
+// gradient tile the pairs are neighbouring pixels: A holds (pixel, next pixel) for each k, G for each channel.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
+#include "tensor/cpu/isa/compute.h"
 #include "tensor/kernels.h"
 
 namespace ar::cpu::AR_ISA {
@@ -22,24 +28,28 @@ inline constexpr int kTile = 6, kRegisterBytes = 32;
 #else
 inline constexpr int kTile = 6, kRegisterBytes = 16;
 #endif
-/// Elements of a register, and channels of a panel.
+/// Sums in a register, and channels of a panel.
 template <class T>
-inline constexpr int kLanes = kRegisterBytes / int(sizeof(T));
+inline constexpr int kLanes = kRegisterBytes / int(sizeof(Compute<T>));
 template <class T>
 inline constexpr int kPanel = 2 * kLanes<T>;
+/// How many products one multiply-add adds up: values of k, or pixels in the gradient tile.
+template <class T>
+inline constexpr int kDepth = int(sizeof(Compute<T>) / sizeof(T));
 
 /// What happens to the sums before they are stored: ConvEpilogue, or ConvGate when `gate` is set. Arrays are indexed by
-/// channel; scale and shift are both null or both there.
+/// channel; scale and shift are both null or both there. T is the type of the sums.
 template <class T>
 struct Finish {
   const T* scale = nullptr;
   const T* shift = nullptr;
+  const T* center = nullptr;
   bool accumulate = false;
   Activation activation = Activation::none;
   T slope = 0;
   T* sum = nullptr;  // both or none; room for whole panels
   T* sum_sq = nullptr;
-  bool gate = false;  // scale, shift and both sums are there
+  bool gate = false;  // scale, shift, center and both sums are there
   bool gate_relu = false;
 };
 
@@ -50,34 +60,36 @@ struct Tile {
   const T *a1, *a2;
   std::ptrdiff_t a_step;       // bytes from pixel to pixel
   const std::ptrdiff_t* taps;  // bytes
-  int64_t n_taps, k;
+  int64_t n_taps, k;           // k in units of kDepth
   const T* b;
   T *c1, *c2;
   std::ptrdiff_t c_step;  // elements
   const T *x1, *x2;       // the gate's input
   std::ptrdiff_t x_step;
-  const Finish<T>* finish;
+  const Finish<Compute<T>>* finish;
   int64_t channel;       // of the panel's first column, for the arrays of `finish`
-  T* raw;                // [P][kPanel], where run_raw_tile leaves its sums
+  Compute<T>* raw;       // [P][kPanel], where run_raw_tile leaves its sums
   const char* prefetch;  // a few rows of A to come, or null
   std::ptrdiff_t prefetch_step;
 };
 /// Rows that one tile fetches ahead.
 template <class T>
-inline constexpr int kPrefetchRows = 16 / int(sizeof(T));
+inline constexpr int kPrefetchRows = 16 / int(sizeof(Compute<T>));
 
 /// A tile of 1..kTile pixels whose last panel may have fewer columns than kPanel.
 void run_tile(const Tile<float>& t, int pixels, int columns);
 void run_tile(const Tile<double>& t, int pixels, int columns);
+void run_tile(const Tile<bf16>& t, int pixels, int columns);
 
 /// The same without the finish: sums are left in t.raw.
 void run_raw_tile(const Tile<float>& t, int pixels, int columns);
 void run_raw_tile(const Tile<double>& t, int pixels, int columns);
+void run_raw_tile(const Tile<bf16>& t, int pixels, int columns);
 
 /// Finishes sums that lie in memory, [pixel][column].
 template <class T>
 struct Sums {
-  const T* sums;
+  const Compute<T>* sums;
   std::ptrdiff_t step;
   T* c;
   std::ptrdiff_t c_step;
@@ -87,19 +99,22 @@ struct Sums {
 };
 void finish_sums(const Finish<float>& f, const Sums<float>& s);
 void finish_sums(const Finish<double>& f, const Sums<double>& s);
+void finish_sums(const Finish<float>& f, const Sums<bf16>& s);
 
-/// The gradient tile: `k` (1..kTile) values of k; rows of `width` pixels, several rows and images.
+/// The gradient tile: `k` (1..kTile) values of k; rows of `width` pixels (bf16: pairs of them), several rows and
+/// images.
 template <class T>
 struct GradTile {
-  const T* a;
-  std::ptrdiff_t a_step, a_row, a_image;  // elements
-  const T* g;                             // packed: [image][row][pixel][kPanel]
+  const Compute<T>* a;  // bf16: pairs, as in g
+  std::ptrdiff_t a_step, a_row, a_image;
+  const Compute<T>* g;  // packed: [image][row][pixel][kPanel]
   int64_t images, rows, width;
-  T* d;               // [k][kPanel], added to
+  Compute<T>* d;      // [k][kPanel], added to
   const T* prefetch;  // one line for each pixel of the block to come, or null
   std::ptrdiff_t prefetch_step;
 };
 void run_grad_tile(const GradTile<float>& t, int k, int columns);
 void run_grad_tile(const GradTile<double>& t, int k, int columns);
+void run_grad_tile(const GradTile<bf16>& t, int k, int columns);
 
 }  // namespace ar::cpu::AR_ISA

@@ -20,6 +20,15 @@ template <int I>
     return p + s5;
 }
 
+/// c + a * b; bf16: the registers hold pairs.
+template <class T>
+[[gnu::always_inline]] inline Vec<Compute<T>> multiply_add(Vec<Compute<T>> a, Vec<Compute<T>> b, Vec<Compute<T>> c) {
+#if defined(__AVX512BF16__)
+  if constexpr (__is_same(T, bf16)) return {_mm512_dpbf16_ps((__m512)c.raw, (__m512bh)a.raw, (__m512bh)b.raw)};
+#endif
+  return fma(a, b, c);
+}
+
 template <class T>
 [[gnu::always_inline]] inline Vec<T> activate(Vec<T> v, Activation a, Vec<T> slope) {
   const Vec<T> zero = Vec<T>::zero();
@@ -38,10 +47,10 @@ template <class T>
 
 // The sums of P pixels x NV vectors in registers: everything of Finish, one step after another over all of them.
 template <class T, int P, int NV>
-[[gnu::always_inline]] inline void finish_registers(const Tile<T>& t, Vec<T> (&acc)[P][NV]) {
-  using V = Vec<T>;
+[[gnu::always_inline]] inline void finish_registers(const Tile<T>& t, Vec<Compute<T>> (&acc)[P][NV]) {
+  using V = Vec<Compute<T>>;
   constexpr int P1 = (P + 1) / 2, L = V::kLanes;
-  const Finish<T>& f = *t.finish;
+  const Finish<Compute<T>>& f = *t.finish;
   const int64_t ch = t.channel;
   auto at = [&](auto* p1, auto* p2, std::ptrdiff_t step, int i) __attribute__((always_inline)) {
     return i < P1 ? p1 + i * step : p2 + (i - P1) * step;
@@ -56,7 +65,7 @@ template <class T, int P, int NV>
         const V x = V::load(at(t.x1, t.x2, t.x_step, i) + j * L);
         if (f.gate_relu) acc[i][j] = select(fma(x, sc, sh) > V::zero(), acc[i][j], V::zero());
         s1 += acc[i][j];
-        s2 = fma(acc[i][j], x, s2);
+        s2 = fma(acc[i][j], x - V::load(f.center + ch + j * L), s2);
         acc[i][j] *= sc;
       }
       s1.store(f.sum + ch + j * L);
@@ -101,7 +110,8 @@ template <class T, int P, int NV>
 
 template <class T, int P, int NV, bool kFinish>
 void tile(const Tile<T>& t) {
-  using V = Vec<T>;
+  using W = Compute<T>;
+  using V = Vec<W>;
   constexpr int P1 = (P + 1) / 2, P2 = P / 2, L = V::kLanes;
   V acc[P][NV];
 #pragma GCC unroll 16
@@ -130,19 +140,20 @@ void tile(const Tile<T>& t) {
       }
   }
 
+  typedef W Loose __attribute__((aligned(alignof(T)), may_alias));
   const std::ptrdiff_t s = t.a_step;
   std::ptrdiff_t s3 = 3 * s, s5 = 5 * s;
   asm("" : "+r"(s3), "+r"(s5));  // keep them as index registers
-  const T* b = t.b;
+  const W* b = reinterpret_cast<const W*>(t.b);
 
   auto step = [&](const char* p, const char* q) __attribute__((always_inline)) {
     V bv[NV];
 #pragma GCC unroll 2
     for (int j = 0; j < NV; ++j) bv[j] = V::load(b + j * L);
     auto row = [&]<int I>(V(&c)[NV], const char* base) __attribute__((always_inline)) {
-      const V a = V::set1(*reinterpret_cast<const T*>(pixel_at<I>(base, s, s3, s5)));
+      const V a = V::set1(*reinterpret_cast<const Loose*>(pixel_at<I>(base, s, s3, s5)));
 #pragma GCC unroll 2
-      for (int j = 0; j < NV; ++j) c[j] = fma(a, bv[j], c[j]);
+      for (int j = 0; j < NV; ++j) c[j] = multiply_add<T>(a, bv[j], c[j]);
     };
     if constexpr (P1 > 0) row.template operator()<0>(acc[0], p);
     if constexpr (P1 > 1) row.template operator()<1>(acc[1], p);
@@ -161,7 +172,7 @@ void tile(const Tile<T>& t) {
     b += kPanel<T>;
   };
 
-  constexpr int64_t E = sizeof(T), line = 64 / E;
+  constexpr int64_t E = sizeof(W), line = 64 / E;
   for (int64_t tap = 0; tap < t.n_taps; ++tap) {
     const char* p = reinterpret_cast<const char*>(t.a1) + t.taps[tap];
     const char* q = reinterpret_cast<const char*>(t.a2) + t.taps[tap];
@@ -190,14 +201,15 @@ void tile(const Tile<T>& t) {
 }
 
 template <class T>
-void finish_memory(const Finish<T>& f, const Sums<T>& s) {
-  using V = Vec<T>;
+void finish_memory(const Finish<Compute<T>>& f, const Sums<T>& s) {
+  using V = Vec<Compute<T>>;
   const V slope = V::set1(f.slope);
   for (int64_t j = 0; j < s.columns; j += V::kLanes) {
     const int n = s.columns - j < V::kLanes ? int(s.columns - j) : V::kLanes;
     const int64_t ch = s.channel + j;
-    V sc = V::set1(1), sh = V::zero(), s1 = V::zero(), s2 = V::zero();
+    V sc = V::set1(1), sh = V::zero(), center = V::zero(), s1 = V::zero(), s2 = V::zero();
     if (f.scale) sc = V::load(f.scale + ch, n), sh = V::load(f.shift + ch, n);
+    if (f.center) center = V::load(f.center + ch, n);
     if (f.sum) s1 = V::load(f.sum + ch, n), s2 = V::load(f.sum_sq + ch, n);
     for (int64_t i = 0; i < s.pixels; ++i) {
       V v = V::load(s.sums + i * s.step + j, n);
@@ -206,7 +218,7 @@ void finish_memory(const Finish<T>& f, const Sums<T>& s) {
         const V x = V::load(s.x + i * s.x_step + j, n);
         if (f.gate_relu) v = select(fma(x, sc, sh) > V::zero(), v, V::zero());
         s1 += v;
-        s2 = fma(v, x, s2);
+        s2 = fma(v, x - center, s2);
         v *= sc;
       } else if (f.scale) {
         v = fma(v, sc, sh);
@@ -222,7 +234,8 @@ void finish_memory(const Finish<T>& f, const Sums<T>& s) {
 
 template <class T, int P, int NV>
 void grad_tile(const GradTile<T>& t) {
-  using V = Vec<T>;
+  using W = Compute<T>;
+  using V = Vec<W>;
   constexpr int L = V::kLanes;
   V acc[P][NV];
 #pragma GCC unroll 16
@@ -230,10 +243,10 @@ void grad_tile(const GradTile<T>& t) {
 #pragma GCC unroll 2
     for (int j = 0; j < NV; ++j) acc[i][j] = V::zero();
   const T* prefetch = t.prefetch;
-  const T* g = t.g;
+  const W* g = t.g;
   for (int64_t n = 0; n < t.images; ++n)
     for (int64_t r = 0; r < t.rows; ++r) {
-      const T* a = t.a + n * t.a_image + r * t.a_row;
+      const W* a = t.a + n * t.a_image + r * t.a_row;
       for (int64_t w = 0; w < t.width; ++w, a += t.a_step, g += kPanel<T>, prefetch += t.prefetch_step) {
         __builtin_prefetch(prefetch, 0, 2);
         V gv[NV];
@@ -243,7 +256,7 @@ void grad_tile(const GradTile<T>& t) {
         for (int i = 0; i < P; ++i) {
           const V x = V::set1(a[i]);
 #pragma GCC unroll 2
-          for (int j = 0; j < NV; ++j) acc[i][j] = fma(x, gv[j], acc[i][j]);
+          for (int j = 0; j < NV; ++j) acc[i][j] = multiply_add<T>(x, gv[j], acc[i][j]);
         }
       }
     }
@@ -251,7 +264,7 @@ void grad_tile(const GradTile<T>& t) {
   for (int i = 0; i < P; ++i)
 #pragma GCC unroll 2
     for (int j = 0; j < NV; ++j) {
-      T* d = t.d + i * kPanel<T> + j * L;
+      W* d = t.d + i * kPanel<T> + j * L;
       (V::load(d) + acc[i][j]).store(d);
     }
 }
@@ -287,14 +300,14 @@ template <class T>
 template <class T>
 [[gnu::always_inline]] inline void run(const Tile<T>& t, int pixels, int columns) {
   if (pixels == kTile && columns == kPanel<T>) return tile<T, kTile, 2, true>(t);
-  alignas(64) T raw[kTile * kPanel<T>];
+  alignas(64) Compute<T> raw[kTile * kPanel<T>];
   Tile<T> unfinished = t;
   unfinished.raw = raw;
   run_raw(unfinished, pixels, columns);
   const int first = (pixels + 1) / 2;
-  finish_memory(*t.finish, {raw, kPanel<T>, t.c1, t.c_step, t.x1, t.x_step, first, t.channel, columns});
-  finish_memory(*t.finish, {raw + first * kPanel<T>, kPanel<T>, t.c2, t.c_step, t.x2, t.x_step, pixels - first,
-                            t.channel, columns});
+  finish_memory(*t.finish, Sums<T>{raw, kPanel<T>, t.c1, t.c_step, t.x1, t.x_step, first, t.channel, columns});
+  finish_memory(*t.finish, Sums<T>{raw + first * kPanel<T>, kPanel<T>, t.c2, t.c_step, t.x2, t.x_step, pixels - first,
+                                   t.channel, columns});
 }
 template <class T>
 [[gnu::always_inline]] inline void run_grad(const GradTile<T>& t, int k, int columns) {

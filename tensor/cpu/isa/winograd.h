@@ -41,11 +41,16 @@ template <class F>
 
 // ---- weights ----
 
+/// bf16 keeps too few digits for the sums that the transformations form, and needs no help against its multiplications.
+template <class T>
+inline constexpr bool kWinograd = __is_same(T, Compute<T>);
+
 /// Whether a convolution goes this way. Weights are packed for it, so it cannot depend on the images. Fewer channels
 /// are not worth the transformations; the 16 products of more weigh so much that memory is what one waits for.
+template <class T>
 inline bool winograd(const ConvParams& p, const View& w) {
-  return w.shape[2] == 3 && w.shape[3] == 3 && p.stride_h == 1 && p.stride_w == 1 && p.dilation_h == 1 &&
-         p.dilation_w == 1 && p.groups == 1 && w.shape[0] >= 32 && w.shape[1] >= 32 &&
+  return kWinograd<T> && w.shape[2] == 3 && w.shape[3] == 3 && p.stride_h == 1 && p.stride_w == 1 &&
+         p.dilation_h == 1 && p.dilation_w == 1 && p.groups == 1 && w.shape[0] >= 32 && w.shape[1] >= 32 &&
          w.shape[0] * w.shape[1] <= 384 * 384;
 }
 
@@ -245,9 +250,9 @@ inline void winograd_unit(const Correlation<T>& c, const Squares& s, const Winog
         transform_outputs(m + offset * kPanel<T>, m_plane, length, columns, rows, out_row);
         const int64_t pixels = least(2 * length, c.w.out - at.w);
         for (int64_t i = 0; i < least(2, c.h.out - at.h); ++i)
-          finish_sums(f, {rows + i * out_row, kPanel<T>, c.y.at(at.n, at.h + i, at.w) + channel, c.y.pixel,
-                          c.gate_x.data ? c.gate_x.at(at.n, at.h + i, at.w) + channel : nullptr, c.gate_x.pixel, pixels,
-                          channel, columns});
+          finish_sums(f, Sums<T>{rows + i * out_row, kPanel<T>, c.y.at(at.n, at.h + i, at.w) + channel, c.y.pixel,
+                                 c.gate_x.data ? c.gate_x.at(at.n, at.h + i, at.w) + channel : nullptr, c.gate_x.pixel,
+                                 pixels, channel, columns});
       });
     }
   }
