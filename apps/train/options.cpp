@@ -87,7 +87,7 @@ void add_machine_options(CLI::App& app, MachineOptions& o) {
 void apply_machine_options(const MachineOptions& o) {
   const bool cuda = o.device == "cuda" || o.device.starts_with("cuda:");
   AR_CHECK(cuda || o.device == "auto" || o.device == "cpu", "--device ", o.device, ": not one of auto, cpu, cuda[:n]");
-  AR_CHECK(!cuda, "--device ", o.device, ": this version has no CUDA backend; use --device cpu");
+  AR_CHECK(!cuda, "--device ", o.device, ": the programs do not compute on a GPU yet; use --device cpu");
   set_precision(o.precision);
   if (o.threads > 0) set_num_threads(o.threads);
 }

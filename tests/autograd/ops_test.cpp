@@ -31,6 +31,17 @@ TEST(Elementwise, AtTheKinks) {
   EXPECT_EQ(grad_of(relu6(six), six), (Doubles{0, 0, 1, 0, 0}));
 }
 
+TEST(Elementwise, ACastCarriesGradientsBack) {
+  const Variable x = leaf({1, -2.5, 1.001});  // the last is no bf16: 1
+  const Variable y = cast(x, Dtype::bf16);
+  EXPECT_EQ(y.dtype(), Dtype::bf16);
+  EXPECT_EQ(values(y), (Doubles{1, -2.5, 1}));
+  EXPECT_EQ(grad_of(square(cast(y, Dtype::f64)), x), (Doubles{2, -5, 2}));
+  EXPECT_EQ(x.grad().dtype(), Dtype::f64);
+  EXPECT_TRUE(cast(x, Dtype::f64).same_as(x));
+  EXPECT_MESSAGE(cast(x, Dtype::i64), "cast: float64 to int64: both must be floating");
+}
+
 TEST(Elementwise, EqualElementsShareTheGradient) {
   const Variable a = leaf({1, 2, 3}), b = leaf({2, 2, 2});
   EXPECT_EQ(values(maximum(a, b)), (Doubles{2, 2, 3}));

@@ -34,7 +34,8 @@ std::set<std::string> missing(std::set<std::string> names, std::initializer_list
 TEST(Coverage, EveryDifferentiableFunction) {
   const auto functions = declared("autograd", R"(^(?:Variable|\w+Result) (\w+)\()");
   EXPECT_GT(functions.size(), 40u);
-  EXPECT_EQ(missing(functions, {"record", "gradcheck"}), std::set<std::string>());
+  // cast rounds, and finite differences drown in that: tests/autograd checks it.
+  EXPECT_EQ(missing(functions, {"record", "gradcheck", "cast"}), std::set<std::string>());
 }
 
 TEST(Coverage, EveryLayer) {
