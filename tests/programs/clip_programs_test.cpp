@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-constexpr int kSide = 48, kFrames = 300;  // 12 s
+constexpr int kSide = 64, kFrames = 300;  // 12 s
 const char* const kClasses[] = {"lying", "standing"};
 
 /// Noisy stripes of some width, a picture of kSide x kSide in RGB.
