@@ -1,6 +1,7 @@
 #include "scrape/webdriver.h"
 
 #include <arpa/inet.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/statvfs.h>
@@ -51,6 +52,14 @@ int free_port() {
 bool small_shared_memory() {
   struct statvfs info;
   return statvfs("/dev/shm", &info) != 0 || static_cast<double>(info.f_bavail) * info.f_frsize < 256e6;
+}
+
+/// ChromeDriver talks to the browser by this name.
+bool knows_localhost() {
+  addrinfo* found = nullptr;
+  const bool known = getaddrinfo("localhost", nullptr, nullptr, &found) == 0;
+  if (known) freeaddrinfo(found);
+  return known;
 }
 
 /// A new folder in `folder`, see BrowserOptions.
@@ -177,11 +186,11 @@ void Browser::new_session(const DriverChoice& choice) {
   try {
     value = command("POST", "/session", capabilities_for(choice, options_), 90);
   } catch (const WebDriverError& error) {
-    std::string message = error.what();
-    message = message.substr(0, message.find('\n'));
+    const std::string message = error.what();
     quit();
-    fail(choice.url.empty() ? choice.driver : choice.url, ": no browser session (", message,
-         "); driver and browser must be of the same version, ar-build-image-ds --doctor compares them");
+    fail(choice.url.empty() ? choice.driver : choice.url, ": no browser session (", message, "); ",
+         knows_localhost() ? "driver and browser must be of the same version, ar-build-image-ds --doctor compares them"
+                           : "the name localhost is not known here: /etc/hosts needs the line 127.0.0.1 localhost");
   }
   session_ = value.value("sessionId", "");
   if (session_.empty()) fail(base_, ": this is no WebDriver, its answer has no sessionId");
@@ -215,14 +224,18 @@ json Browser::command(const std::string& method, const std::string& path, const 
   };
   const std::string code = text("error");
   std::string message = text("message");
-  message = message.substr(0, message.find('\n'));
+  std::string reason;  // may be a second line
+  if (const size_t line = message.find('\n'); line != std::string::npos) {
+    reason = message.substr(line + 1, message.find('\n', line + 1) - line - 1);
+    message.resize(line);
+  }
   if (message.starts_with(code + ": ")) message.erase(0, code.size() + 2);  // chromedriver repeats it
   const auto says = [&](const char* words) { return message.find(words) != std::string::npos; };
   if (code == "invalid session id" || says("disconnected") || says("not reachable") || says("crashed") ||
       says("target window already closed") || code == "no such window") {
     throw BrowserGone(cat("webdriver: the browser is gone (", code, ", ", message, ")"));
   }
-  throw WebDriverError(code, message);
+  throw WebDriverError(code, message == code && !reason.empty() ? reason : message);
 }
 
 void Browser::navigate(const std::string& url) { command("POST", "/session/" + session_ + "/url", {{"url", url}}); }

@@ -81,9 +81,9 @@ step data "$bin/ar-make-demo-data" --out-dir "$out/data" --seed "$seed" --images
 say "2. Build an image data set from the image search, with a real browser"
 if [[ ! -e $out/done/images ]]; then
   # The addresses of results should stay the same when this goes on after an interruption.
-  port=$(cat "$out/port" 2>/dev/null || echo 0)
-  rm -f "$out/engine.json"
-  serve=("$bin/ar-make-demo-data" --serve "$out/data/site" --profile "$out/engine.json" --port "$port")
+  port=$(cat "$out/port" 2>/dev/null || true)
+  rm -f "$out/engine.json" "$out/address"
+  serve=("$bin/ar-make-demo-data" --serve "$out/data/site" --profile "$out/engine.json" --port "${port:-0}")
   show "${serve[@]}" '&'
   "${serve[@]}" >"$out/address" &
   server=$!

@@ -211,6 +211,25 @@ TEST(WebDriverErrors, ADriverOfAnotherVersion) {
   thread.join();
 }
 
+TEST(WebDriverErrors, TheReasonMayBeASecondLine) {
+  httplib::Server server;
+  server.Post("/session", [](const auto&, auto& answer) {
+    answer.status = 500;
+    answer.set_content(R"({"value":{"error":"session not created","message":"session not created\nfrom disconnected: )"
+                       R"(unable to connect to renderer\nthird","stacktrace":""}})",
+                       "application/json");
+  });
+  const int port = server.bind_to_any_port("127.0.0.1");
+  std::thread thread([&] { server.listen_after_bind(); });
+  BrowserOptions options;
+  options.driver = cat("http://127.0.0.1:", port);
+  EXPECT_ERROR(
+      Browser{options},
+      "no browser session (webdriver: session not created, from disconnected: unable to connect to renderer);");
+  server.stop();
+  thread.join();
+}
+
 TEST(WebDriverErrors, StopEndsACommand) {
   AR_SKIP_WITHOUT_BROWSER();
   Folder folder;
