@@ -5,6 +5,7 @@
 #include <map>
 
 #include "tensor/ops_elementwise.h"
+#include "tensor/profile.h"
 
 namespace ar {
 namespace {
@@ -54,6 +55,11 @@ void add_to_leaf(VariableState& leaf, Tensor g) {
   }
 }
 
+std::vector<Tensor> gradients(const Node& node, Backward& context) {
+  const profile::Span span("backward", [&] { return std::string(node.op); });
+  return node.fn(context);
+}
+
 }  // namespace
 
 struct Engine {
@@ -90,7 +96,7 @@ struct Engine {
         context.grads_.push_back(std::move(g));
       }
       for (const Edge& e : node->edges) context.wanted_.push_back(e.wanted());
-      std::vector<Tensor> grads = node->fn(context);
+      std::vector<Tensor> grads = gradients(*node, context);
       if (!retain_graph) node->fn = nullptr;
       context.grads_.clear();
       AR_CHECK(grads.size() == node->edges.size(), "backward: ", node->op, " returned ", grads.size(),

@@ -6,10 +6,13 @@
 #include <string>
 
 #include "bench/measure.h"
-#include "bench/peak.h"
 #include "bench/workloads.h"
 #include "nn/init.h"
+#include "nn/models/densenet.h"
 #include "tensor/backend.h"
+#include "tensor/parallel.h"
+#include "tensor/peak.h"
+#include "tensor/profile.h"
 
 namespace {
 
@@ -17,11 +20,22 @@ using namespace ar;
 using namespace ar::bench;
 
 constexpr const char* kUsage =
-    "usage: ar-bench WORKLOAD [BATCH [SAMPLES]]   inference, training, inference_bf16, training_bf16, lrcn,\n"
-    "                                      lstm, gemm, relu, peak, peak_bf16, triad\n"
+    "usage: ar-bench [NETWORK/]WORKLOAD [BATCH [SAMPLES]]\n"
+    "           inference, training, inference_bf16, training_bf16, lrcn (of a network, else of densenet121);\n"
+    "           lstm, gemm, relu, peak, peak_bf16, triad\n"
+    "       ar-bench profile [NETWORK/]WORKLOAD [BATCH [TRACE.json]]   where the time of some steps goes\n"
     "       ar-bench save FILE                    writes DenseNet-121's weights, random ones\n"
     "       ar-bench first FILE                   loads them, runs one image\n"
     "       ar-bench --version\n";
+
+/// The operations of a step, by the plain formulas, as a profile counts them.
+double gflop_of(const Workload& workload) {
+  profile::start();
+  workload.step();
+  double sum = 0;
+  for (const profile::Row& row : profile::stop().rows) sum += row.gflop;
+  return sum;
+}
 
 void print(const std::string& name, int64_t batch, const Workload& workload, const Measured& m) {
   std::printf("{\"tool\": \"ar\", \"version\": \"%s\", \"workload\": \"%s\", \"batch\": %ld, \"threads\": %d, ",
@@ -33,8 +47,8 @@ void print(const std::string& name, int64_t batch, const Workload& workload, con
               m.median(&Sample::cpu), m.samples.back().foreign);
   double load = 0;
   getloadavg(&load, 1);
-  std::printf("\"discarded\": %d, \"disturbed\": %s, \"peak_rss_mb\": %.1f, \"load\": %.2f}\n", m.discarded,
-              m.disturbed() ? "true" : "false", peak_rss_mb(), load);
+  std::printf("\"discarded\": %d, \"disturbed\": %s, \"peak_rss_mb\": %.1f, \"gflop\": %.6g, \"load\": %.2f}\n",
+              m.discarded, m.disturbed() ? "true" : "false", peak_rss_mb(), gflop_of(workload) / workload.work, load);
 }
 
 /// All parameters and buffers of a module, one after another in a file as they lie in memory.
@@ -67,7 +81,10 @@ void first(const char* path) {
       built - begin, loaded - built, end - loaded, peak_rss_mb());
 }
 
-Workload find(const std::string& name, int64_t batch) {
+Workload find(const std::string& command, int64_t batch) {
+  const size_t slash = command.find('/');
+  const std::string network = slash == std::string::npos ? "densenet121" : command.substr(0, slash);
+  const std::string name = command.substr(slash + 1);
   if (name == "peak") return {[] { multiply_adds(); }, multiply_adds(), "GFLOP/s"};
   if (name == "peak_bf16") return {[] { multiply_adds_bf16(); }, multiply_adds_bf16(), "GFLOP/s"};
   if (name == "triad") {
@@ -75,13 +92,25 @@ Workload find(const std::string& name, int64_t batch) {
     return {triad, triad.gigabytes(), "GB/s"};
   }
   for (const auto& w : kWorkloads)
-    if (name == w.name) return w.make(batch);
+    if (name == w.name) return w.make(network, batch);
   throw Error("ar-bench: there is no workload \"" + name + "\"");
+}
+
+void profile_steps(const std::string& command, int64_t batch, const char* trace) {
+  const Workload workload = find(command, batch);
+  for (int i = 0; i < 2; ++i) workload.step();
+  profile::start();
+  for (int i = 0; i < 5; ++i) workload.step();
+  const profile::Report report = profile::stop();
+  std::fputs(profile::table(report, profile::measure_peak()).c_str(), stdout);
+  if (trace) profile::write_trace(report, trace);
 }
 
 void run(const std::string& command, int argc, char** argv) {
   if (command == "save") return transfer(nn::DenseNet(nn::densenet121()), argc > 2 ? argv[2] : "", true);
   if (command == "first") return first(argc > 2 ? argv[2] : "");
+  if (command == "profile")
+    return profile_steps(argc > 2 ? argv[2] : "", argc > 3 ? std::atol(argv[3]) : 1, argc > 4 ? argv[4] : nullptr);
   const int64_t batch = argc > 2 ? std::atol(argv[2]) : 1;
   const int samples = argc > 3 ? std::atoi(argv[3]) : 5;
   AR_CHECK(batch >= 1 && samples >= 1, "ar-bench: batch and samples are numbers from 1");
@@ -94,7 +123,7 @@ void run(const std::string& command, int argc, char** argv) {
 int main(int argc, char** argv) {
   const std::string command = argc > 1 ? argv[1] : "";
   if (command == "--version") return std::printf("ar-bench %s\n", AR_VERSION), 0;
-  if (command.empty() || command[0] == '-' || argc > 4) return std::fputs(kUsage, stderr), 2;
+  if (command.empty() || command[0] == '-' || argc > 5) return std::fputs(kUsage, stderr), 2;
   try {
     run(command, argc, argv);
   } catch (const std::exception& e) {

@@ -4,6 +4,7 @@ ratios, shares of the machine's peak (measured before every run) and peak memory
 
     bench/compare.py --python ~/venv/bin/python                    everything, as in docs/benchmarks.md
     bench/compare.py --workloads inference:1,training:8 --rounds 1 --samples 2
+    bench/compare.py --workloads resnet18/inference:8,mobilenet_v2/training:8     of other networks than DenseNet-121
     bench/compare.py --workloads "" --write docs/benchmarks.md     only writes the table of what was measured so far
 
 Needs a build (cmake --build --preset release) and a Python with bench/peer/requirements.txt; tools that are missing are
@@ -42,9 +43,17 @@ DEFAULT = ("inference:1,inference:8,inference:32,inference_bf16:1,inference_bf16
 
 # Operations of one unit, a multiply-add counting two. DenseNet-121 at 224 does 5.667 GFLOP an image; training takes three
 # times that less the gradient of the images. An LSTM does 4 * units * (inputs + units) multiply-adds a step.
+# Other networks: what ar-bench counted.
 IMAGE, TRAINED_IMAGE = 5.667, 3 * 5.667 - 0.236
 LSTM_STEP = 3 * 2e-9 * 4 * 512 * (1024 + 512)
 GFLOP = {"inference": IMAGE, "inference_bf16": IMAGE, "training": TRAINED_IMAGE, "training_bf16": TRAINED_IMAGE, "lrcn": 16 * (TRAINED_IMAGE + LSTM_STEP), "lstm": 16 * LSTM_STEP, "gemm": 1}
+
+
+def split(workload):
+    """"resnet18/inference" -> ("resnet18", "inference")"""
+    network, _, kind = workload.rpartition("/")
+    return network or "densenet121", kind
+
 
 TUNED = {  # for PyTorch and ONNX Runtime: threads stay on their cores, freed memory is kept for the next step
     "OMP_PROC_BIND": "true",
@@ -82,21 +91,22 @@ class Runner:
             if workload == "first":
                 return [self.program, "first", self.prepared(tool)]
             return [self.program, workload, batch, self.options.samples]
-        common = ["--workload", workload, "--batch", batch, "--samples", self.options.samples]
+        network, kind = split(workload)
+        common = ["--workload", kind, "--network", network, "--batch", batch, "--samples", self.options.samples]
         if tool == "onnxruntime":
-            return [self.options.python, PEER / "onnxruntime_worker.py", *common, "--file", self.prepared(tool)]
+            return [self.options.python, PEER / "onnxruntime_worker.py", *common, "--file", self.prepared(tool, network)]
         command = [self.options.python, PEER / "pytorch_worker.py", *common, "--variant", tool]
         return command + (["--file", self.prepared(tool)] if workload == "first" else [])
 
-    def prepared(self, tool):
+    def prepared(self, tool, network="densenet121"):
         """The file of weights that this tool loads, made when it is not there."""
-        path = self.folder / {"ar": "densenet121.raw", "eager": "densenet121.pt", "onnxruntime": "densenet121.onnx"}[tool]
+        path = self.folder / (network + {"ar": ".raw", "eager": ".pt", "onnxruntime": ".onnx"}[tool])
         if not path.exists():
             if tool == "ar":
                 command = [self.program, "save", path]
             else:
                 worker = {"eager": "pytorch", "onnxruntime": "onnxruntime"}[tool]
-                command = [self.options.python, PEER / f"{worker}_worker.py", "--workload", "first", "--file", path, "--save"]
+                command = [self.options.python, PEER / f"{worker}_worker.py", "--workload", "first", "--network", network, "--file", path, "--save"]
             line, _, error = self.call(command)
             if line is None:
                 print(f"  {TITLES[tool]}: {path.name} could not be made: {error[-300:]}", file=sys.stderr)
@@ -123,14 +133,15 @@ class Runner:
 
 def measure(runner, workload, batch):
     """All rounds of a workload -> a record, saved."""
-    tools = [t for t in TOOLS[workload] if t in runner.options.tools]
+    kind = split(workload)[1]
+    tools = [t for t in TOOLS[kind] if t in runner.options.tools]
     rounds, peaks = [], []
     for number in range(runner.options.rounds):
         results = {}
         for tool in tools:
             if (tool, workload) in runner.missing:
                 continue
-            if workload in GFLOP:
+            if kind in GFLOP:
                 peaks.append(runner.peak("peak_bf16" if workload.endswith("_bf16") else "peak"))
             result = runner.run(tool, workload, batch)
             if result:
@@ -140,7 +151,7 @@ def measure(runner, workload, batch):
     record = {"workload": workload, "batch": batch, "rounds": rounds, "peaks": [p for p in peaks if p],
               "triad": runner.peak("triad") if workload == "relu" else None, "machine": machine(), "threads": runner.options.threads,
               "date": time.strftime("%Y-%m-%d")}
-    (runner.folder / f"{workload}-{batch}.json").write_text(json.dumps(record, indent=1))
+    (runner.folder / f"{workload.replace('/', '-')}-{batch}.json").write_text(json.dumps(record, indent=1))
     return record
 
 
@@ -214,11 +225,12 @@ def tables(records):
             unit = next((x[t]["unit"] for x in r["rounds"] for t in x), "")
             peak = statistics.median(r["peaks"]) if r["peaks"] else r["triad"]
             ours = middle(r, "ar", "rate")
-            share = ours * GFLOP.get(r["workload"], 1) / peak if ours and peak else None
+            gflop = GFLOP.get(r["workload"]) or middle(r, "ar", "gflop") or 1
+            share = ours * gflop / peak if ours and peak else None
             flags = " *" if any(map(disturbed, usable(r))) else ""
             rows.append([label(r) + flags, unit, *(number(middle(r, t, "rate")) for t in shown), cell(ratio(r, TORCH, "rate"), "{:.2f}"),
                          cell(ratio(r, ("onnxruntime",), "rate"), "{:.2f}"), cell(share, "{:.0%}"), cell(peak, "{:.0f}")])
-            if r["workload"] in ("inference", "inference_bf16", "training", "training_bf16", "lrcn"):
+            if split(r["workload"])[1] in ("inference", "inference_bf16", "training", "training_bf16", "lrcn"):
                 memory.append([label(r), *(cell(middle(r, t, "peak_rss_mb"), "{:.0f}") for t in shown),
                                cell(middle(r, "eager", "libraries_mb"), "{:.0f}"), cell(ratio(r, TORCH, "peak_rss_mb"), "{:.2f}"),
                                cell(ratio(r, TORCH, "peak_rss_mb", less="libraries_mb"), "{:.2f}"),
@@ -254,7 +266,8 @@ def write(path, text):
 def load(folder):
     found = [json.loads(p.read_text()) for p in folder.glob("*.json")]
     order = list(TOOLS)
-    return sorted(found, key=lambda r: (order.index(r["workload"]), r["batch"]))
+    # DenseNet-121 first, then the other networks by name.
+    return sorted(found, key=lambda r: ("/" in r["workload"], split(r["workload"])[0], order.index(split(r["workload"])[1]), r["batch"]))
 
 
 def main():
@@ -273,7 +286,7 @@ def main():
     wanted = []
     for item in filter(None, options.workloads.split(",")):
         workload, _, batch = item.partition(":")
-        if workload not in TOOLS:
+        if split(workload)[1] not in TOOLS:
             parser.error(f"there is no workload {workload}; there are {', '.join(TOOLS)}")
         wanted.append((workload, int(batch or 1)))
     runner = Runner(options)

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "autograd/autograd.h"
-#include "nn/models/densenet.h"
+#include "nn/models/backbone.h"
 #include "nn/models/lrcn.h"
 #include "nn/optim.h"
 #include "tensor/ops_elementwise.h"
@@ -20,38 +20,41 @@ struct Workload {
   const char* unit;  // "images/s"
 };
 
-/// DenseNet-121 at 224; batch in images.
+inline Tensor random_images(int64_t batch, const nn::Backbone& model, Dtype dtype) {
+  return randn({batch, 3, model.image_size(), model.image_size()}).to(dtype);
+}
+
+/// A network of make_backbone at its size of images, with the classifier of ImageNet; batch in images.
 template <Dtype activations = Dtype::f32>
-Workload inference(int64_t batch) {
-  auto model = std::make_shared<nn::DenseNet>(nn::densenet121());
-  model->eval();
-  const Variable x = randn({batch, 3, 224, 224}).to(activations);
+Workload inference(const std::string& network, int64_t batch) {
+  auto model = std::make_shared<nn::Box<nn::Backbone>>(nn::make_backbone(network, 1000));
+  (*model)->eval();
+  const Variable x = random_images(batch, **model, activations);
   return {[=] {
             NoGrad guard;
-            (*model)(x);
+            (**model)(x);
           },
           double(batch), "images/s"};
 }
 
-/// DenseNet-121: forward, cross-entropy, backward, SGD with momentum; batch in images.
+/// The same: forward, cross-entropy, backward, SGD with momentum; batch in images.
 template <Dtype activations = Dtype::f32>
-Workload training(int64_t batch) {
-  auto model = std::make_shared<nn::DenseNet>(nn::densenet121());
-  auto optimiser = std::make_shared<optim::SGD>(model->parameters(), optim::SgdOptions{.lr = 1e-3, .momentum = 0.9});
-  const Variable x = randn({batch, 3, 224, 224}).to(activations);
+Workload training(const std::string& network, int64_t batch) {
+  auto model = std::make_shared<nn::Box<nn::Backbone>>(nn::make_backbone(network, 1000));
+  auto optimiser = std::make_shared<optim::SGD>((*model)->parameters(), optim::SgdOptions{.lr = 1e-3, .momentum = 0.9});
+  const Variable x = random_images(batch, **model, activations);
   const Tensor target = randint(1000, {batch});
   return {[=] {
             optimiser->zero_grad();
-            cross_entropy((*model)(x), target).backward();
+            cross_entropy((**model)(x), target).backward();
             optimiser->step();
           },
           double(batch), "images/s"};
 }
 
-/// LRCN, the paper's head on DenseNet-121 with an LSTM of 512: loss, backward, Adam; batch in clips of 16 frames at
-/// 224.
-inline Workload lrcn(int64_t batch) {
-  auto model = std::make_shared<nn::LRCN>(nn::LRCNOptions{.feature_extractor = "densenet121", .head_dropout = 0});
+/// LRCN, the paper's head on a network with an LSTM of 512: loss, backward, Adam; batch in clips of 16 frames at 224.
+inline Workload lrcn(const std::string& network, int64_t batch) {
+  auto model = std::make_shared<nn::LRCN>(nn::LRCNOptions{.feature_extractor = network, .head_dropout = 0});
   auto optimiser = std::make_shared<optim::Adam>(model->parameters(), optim::AdamOptions{.lr = 1e-4});
   const Variable x = randn({batch, 3, 16, 224, 224});
   const Tensor target = randint(101, {batch});
@@ -64,7 +67,7 @@ inline Workload lrcn(int64_t batch) {
 }
 
 /// An LSTM layer, 1024 -> 512, forward and backward over 16 steps; batch in sequences.
-inline Workload lstm(int64_t batch) {
+inline Workload lstm(const std::string&, int64_t batch) {
   constexpr int64_t in = 1024, hidden = 512, steps = 16;
   const Variable x(randn({batch, steps, in}), true);
   std::vector<Variable> weights;
@@ -82,7 +85,7 @@ inline Workload lstm(int64_t batch) {
 }
 
 /// A product of square matrices of `n` rows.
-inline Workload gemm(int64_t n) {
+inline Workload gemm(const std::string&, int64_t n) {
   const Variable a = randn({n, n}), b = randn({n, n});
   return {[=] {
             NoGrad guard;
@@ -92,14 +95,14 @@ inline Workload gemm(int64_t n) {
 }
 
 /// max(x, 0) in place on `megas` * 2^20 numbers.
-inline Workload relu(int64_t megas) {
+inline Workload relu(const std::string&, int64_t megas) {
   const Tensor x = randn({megas << 20});
   return {[=] { ops::unary_(UnaryOp::relu, x); }, 8e-9 * double(x.numel()), "GB/s"};
 }
 
 struct NamedWorkload {
   const char* name;
-  Workload (*make)(int64_t batch);
+  Workload (*make)(const std::string& network, int64_t batch);  // the network is for those that have one
 };
 inline constexpr NamedWorkload kWorkloads[] = {{"inference", inference<>},
                                                {"inference_bf16", inference<Dtype::bf16>},

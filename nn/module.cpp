@@ -7,6 +7,8 @@
 #include <set>
 #include <sstream>
 
+#include "tensor/profile.h"
+
 namespace ar::nn {
 
 // ---- listing ----
@@ -49,6 +51,11 @@ std::string joined(const std::string& prefix, const std::string& name) {
   return prefix.empty() ? name : prefix + '.' + name;
 }
 }  // namespace
+
+Variable Module::operator()(const Variable& x) const {
+  const profile::Span span("layer", [this] { return type_name() + "(" + describe() + ")"; });
+  return forward(x);
+}
 
 Variable Module::forward(const Variable&) const { fail(type_name(), ": has no forward of a single input"); }
 

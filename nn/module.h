@@ -110,7 +110,8 @@ class Module {
 
   /// The result for one input. Throws Error in modules that take something else.
   virtual Variable forward(const Variable& x) const;
-  Variable operator()(const Variable& x) const { return forward(x); }
+  /// forward(x), as a span of a profile (tensor/profile.h).
+  Variable operator()(const Variable& x) const;
 
   // ---- what is inside: names are dotted paths ("features.conv0.weight"); a module's own parameters come first, then
   // its buffers, then its children's, as in PyTorch's state_dict ----

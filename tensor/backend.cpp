@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tensor/cpu/allocator.h"
+#include "tensor/profile.h"
 
 namespace ar {
 
@@ -59,6 +60,10 @@ const Backend& cuda_backend(Device device) {
 const Backend& backend(Device device) {
   static const Backend cpu{.kernels = &cpu_kernels(), .allocate = cpu_allocate, .release = cpu_release};
   return device.is_cpu() ? cpu : cuda_backend(device);
+}
+
+const Kernels& kernels(Device device) {
+  return profile::enabled() ? profile::detail::timed_kernels(device) : *backend(device).kernels;
 }
 
 MemoryStats memory_stats(Device device) { return device.is_cpu() ? memory_stats() : backend(device).memory_stats(); }

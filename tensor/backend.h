@@ -39,6 +39,9 @@ struct Backend {
 /// AR_CUDA_LIBRARY says, beside this library or program, in ../lib from there, and where the system keeps libraries.
 const Backend& backend(Device device);
 
+/// The kernels to call for work on a device: those of its backend, timed while a profile is taken (tensor/profile.h).
+const Kernels& kernels(Device device);
+
 /// The CPU kernels in use: the best the processor runs, or those that AR_CPU (baseline, avx2, avx512) names.
 const Kernels& cpu_kernels();
 /// A table by name, or null when this processor or build has none.

@@ -6,7 +6,7 @@
 namespace ar::ops {
 
 /// The kernels of x's device.
-inline const Kernels& kernels_of(const Tensor& x) { return *backend(x.device()).kernels; }
+inline const Kernels& kernels_of(const Tensor& x) { return kernels(x.device()); }
 
 /// Throws Error naming `op` unless a and b are defined and of one dtype and device.
 inline void check_alike(const char* op, const Tensor& a, const Tensor& b) {

@@ -11,13 +11,13 @@ Generator& default_generator() {
 void manual_seed(uint64_t seed) { default_generator().seed(seed); }
 
 void uniform_(const Tensor& t, double lo, double hi, Generator& g) {
-  const Kernels& k = *backend(t.device()).kernels;
+  const Kernels& k = kernels(t.device());
   const auto kernel = kernel_for(k.uniform, t.dtype(), "uniform_", k.name);
   if (t.numel()) kernel(lo, hi, g.take(t.numel()), t.writable());
 }
 
 void normal_(const Tensor& t, double mean, double std, Generator& g) {
-  const Kernels& k = *backend(t.device()).kernels;
+  const Kernels& k = kernels(t.device());
   const auto kernel = kernel_for(k.normal, t.dtype(), "normal_", k.name);
   if (t.numel()) kernel(mean, std, g.take(t.numel()), t.writable());
 }

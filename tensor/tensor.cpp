@@ -239,13 +239,13 @@ void Tensor::copy_from(const Tensor& other) const {
   AR_CHECK(shape_ == other.shape_, "copy_from: shapes differ: ", shape_, " and ", other.shape_);
   if (numel() == 0) return;
   if (device() == other.device())
-    backend(device()).kernels->copy(other.view(), writable());
+    kernels(device()).copy(other.view(), writable());
   else
     transfer(other, *this);
 }
 
 void Tensor::fill(double value) const {
-  if (numel()) backend(device()).kernels->fill(writable(), value);
+  if (numel()) kernels(device()).fill(writable(), value);
 }
 
 Tensor Tensor::clone() const {

@@ -1,18 +1,22 @@
-"""DenseNet-121 inference in ONNX Runtime; prints one line of JSON. --save makes the model file (with PyTorch's exporter)."""
+"""Inference of a network in ONNX Runtime; prints one line of JSON. --save makes the model file (with PyTorch's exporter)."""
 import argparse
 import time
 
 import measure
 
 
-def save(path):
+def save(path, name):
     import torch
-    import torchvision
+    import pytorch_worker
     torch.manual_seed(0)
-    model = torchvision.models.densenet121(weights=None).eval()
-    x = torch.randn(1, 3, 224, 224)
+    model = pytorch_worker.network(name).eval()
+    x = torch.randn(1, 3, size_of(name), size_of(name))
     torch.onnx.export(model, (x,), path, dynamo=False, opset_version=17, input_names=["x"], output_names=["y"],
                       dynamic_axes={"x": {0: "n"}, "y": {0: "n"}})
+
+
+def size_of(name):
+    return {"caffenet": 227}.get(name, 224)
 
 
 def session(path):
@@ -28,18 +32,19 @@ def session(path):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workload", choices=["inference", "first"], required=True)
+    parser.add_argument("--network", default="densenet121")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--samples", type=int, default=5)
     parser.add_argument("--file", required=True, help="the ONNX model")
     parser.add_argument("--save", action="store_true", help="only write the model")
     arguments = parser.parse_args()
     if arguments.save:
-        save(arguments.file)
+        save(arguments.file, arguments.network)
     else:
         import numpy
         import onnxruntime
         model = session(arguments.file)
-        x = numpy.random.default_rng(0).standard_normal((arguments.batch, 3, 224, 224), dtype=numpy.float32)
+        x = numpy.random.default_rng(0).standard_normal((arguments.batch, 3, size_of(arguments.network), size_of(arguments.network)), dtype=numpy.float32)
         if arguments.workload == "first":
             start = time.perf_counter()
             model.run(None, {"x": x})

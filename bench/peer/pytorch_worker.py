@@ -1,5 +1,7 @@
 """One workload in PyTorch, tuned; prints one line of JSON. bench/compare.py sets the environment and calls it."""
 import argparse
+import pathlib
+import sys
 import time
 
 import torch
@@ -8,20 +10,27 @@ from torch import nn
 
 import measure
 
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[2] / "tests" / "fixtures"))
+import nets  # caffenet and tiny_darknet, which torchvision does not have
+
 LAST = torch.channels_last
+SIZES = {"caffenet": 227}
 
 
-def densenet():
-    return torchvision.models.densenet121(weights=None).to(memory_format=LAST)
+def network(name="densenet121"):
+    own = {"caffenet": nets.CaffeNet, "tiny_darknet": nets.TinyDarknet}
+    model = own[name]() if name in own else getattr(torchvision.models, name)(weights=None)
+    return model.to(memory_format=LAST)
 
 
-def images(batch):
-    return torch.randn(batch, 3, 224, 224).contiguous(memory_format=LAST)
+def images(batch, name="densenet121"):
+    size = SIZES.get(name, 224)
+    return torch.randn(batch, 3, size, size).contiguous(memory_format=LAST)
 
 
-def inference(batch, variant):
-    """DenseNet-121, f32. -> a step, images per step, unit"""
-    model, x = densenet().eval(), images(batch)
+def inference(batch, variant, name):
+    """A network, f32. -> a step, images per step, unit"""
+    model, x = network(name).eval(), images(batch, name)
     with torch.inference_mode(variant != "compile"), torch.no_grad():
         if variant == "jit":
             model = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, x)))
@@ -36,9 +45,9 @@ def inference(batch, variant):
     return step, batch, "images/s"
 
 
-def inference_bf16(batch, variant):
+def inference_bf16(batch, variant, name):
     """The same with weights and activations of bf16."""
-    model, x = densenet().eval().bfloat16(), images(batch).bfloat16()
+    model, x = network(name).eval().bfloat16(), images(batch, name).bfloat16()
     with torch.inference_mode():
         if variant == "jit":
             model = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(model, x)))
@@ -49,9 +58,9 @@ def inference_bf16(batch, variant):
     return step, batch, "images/s"
 
 
-def training_bf16(batch, variant):
+def training_bf16(batch, variant, name):
     """Training under autocast: weights f32, activations bf16."""
-    model, x, target = densenet().train(), images(batch), torch.randint(1000, (batch,))
+    model, x, target = network(name).train(), images(batch, name), torch.randint(1000, (batch,))
     optimiser = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
 
     def step():
@@ -63,9 +72,9 @@ def training_bf16(batch, variant):
     return step, batch, "images/s"
 
 
-def training(batch, variant):
-    """DenseNet-121, forward, cross-entropy, backward, SGD with momentum."""
-    model, x, target = densenet().train(), images(batch), torch.randint(1000, (batch,))
+def training(batch, variant, name):
+    """Forward, cross-entropy, backward, SGD with momentum."""
+    model, x, target = network(name).train(), images(batch, name), torch.randint(1000, (batch,))
     optimiser = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
     forward = torch.compile(model) if variant == "compile" else model
 
@@ -92,7 +101,7 @@ class LRCN(nn.Module):
         return self.linear(self.rnn(features.view(b, t, -1))[0])
 
 
-def lrcn(batch, variant):
+def lrcn(batch, variant, name):
     """Clips of 16 frames at 224, mean over the steps of the cross-entropy, Adam."""
     frames = 16
     model = LRCN().to(memory_format=LAST).train()
@@ -109,7 +118,7 @@ def lrcn(batch, variant):
     return step, batch, "clips/s"
 
 
-def lstm(batch, variant):
+def lstm(batch, variant, name):
     """Forward and backward of 16 steps, 1024 -> 512."""
     layer, x = nn.LSTM(1024, 512, batch_first=True), torch.randn(batch, 16, 1024, requires_grad=True)
     gradient = torch.randn(batch, 16, 512)
@@ -121,7 +130,7 @@ def lstm(batch, variant):
     return step, batch, "sequences/s"
 
 
-def gemm(batch, variant):
+def gemm(batch, variant, name):
     """Square matrices of `batch` rows."""
     a, b = torch.randn(batch, batch), torch.randn(batch, batch)
     c = torch.empty(batch, batch)
@@ -132,7 +141,7 @@ def gemm(batch, variant):
     return step, 2e-9 * batch ** 3, "GFLOP/s"
 
 
-def relu(batch, variant):
+def relu(batch, variant, name):
     """max(x, 0) over 4 * `batch` MB, read and written."""
     x = torch.randn(batch * 2 ** 20)
     y = torch.empty_like(x)
@@ -146,7 +155,7 @@ def relu(batch, variant):
 def first(arguments):
     """From an empty process to the first result: weights from a file, one image."""
     if arguments.save:
-        torch.save(densenet().state_dict(), arguments.file)
+        torch.save(network().state_dict(), arguments.file)
         return
     model = torchvision.models.densenet121(weights=None, progress=False)
     model.load_state_dict(torch.load(arguments.file))
@@ -162,6 +171,7 @@ WORKLOADS = {f.__name__: f for f in (inference, inference_bf16, training, traini
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workload", choices=[*WORKLOADS, "first"], required=True)
+    parser.add_argument("--network", default="densenet121", help="of inference and training")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--variant", choices=["eager", "jit", "compile"], default="eager")
     parser.add_argument("--samples", type=int, default=5)
@@ -174,7 +184,7 @@ if __name__ == "__main__":
     if arguments.workload == "first":
         first(arguments)
     else:
-        step, work, unit = WORKLOADS[arguments.workload](arguments.batch, arguments.variant)
+        step, work, unit = WORKLOADS[arguments.workload](arguments.batch, arguments.variant, arguments.network)
         result = measure.measure(step, arguments.samples, warmup=2 if arguments.workload in ("training", "training_bf16", "lrcn") else 4)
         measure.report("pytorch", torch.__version__, arguments, unit, work, result, variant=arguments.variant,
                        libraries_mb=libraries)
