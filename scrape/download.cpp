@@ -11,6 +11,7 @@
 #include <memory>
 #include <thread>
 
+#include "scrape/certificates.h"
 #include "scrape/error.h"
 #include "scrape/http.h"
 
@@ -85,6 +86,7 @@ class Attempt {
     set(CURLOPT_FOLLOWLOCATION, 1L);
     set(CURLOPT_MAXREDIRS, 5L);
     set(CURLOPT_CONNECTTIMEOUT_MS, 15'000L);
+    set_certificates(handle);
     set(CURLOPT_MAX_RECV_SPEED_LARGE, curl_off_t(request_.bytes_per_s));
     set(CURLOPT_LOW_SPEED_LIMIT, 1L);
     set(CURLOPT_LOW_SPEED_TIME, std::max(1L, static_cast<long>(request_.stall_s)));

@@ -18,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "scrape/certificates.h"
 #include "scrape/error.h"
 #include "scrape/http.h"
 #include "scrape/robots.h"
@@ -218,6 +219,7 @@ struct FetchPool::State {
     curl_easy_setopt(handle, CURLOPT_USERAGENT, user_agent().c_str());
     curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(handle, CURLOPT_PROTOCOLS_STR, "http,https");
+    set_certificates(handle);
     if (!options.allow_private) curl_easy_setopt(handle, CURLOPT_PROXY, "");  // a proxy would hide where we connect to
     const double timeout = robots ? std::min(20.0, options.timeout_s) : options.timeout_s;
     curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(timeout * 1000));
@@ -389,7 +391,8 @@ struct FetchPool::State {
     } else if (code == CURLE_PARTIAL_FILE) {
       cause = "truncated";
       retry = true;
-    } else if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR) {
+    } else if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR ||
+               code == CURLE_SSL_CACERT_BADFILE) {
       cause = "tls";
     } else {
       cause = "network";

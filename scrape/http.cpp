@@ -5,6 +5,7 @@
 #include <mutex>
 #include <string_view>
 
+#include "scrape/certificates.h"
 #include "scrape/error.h"
 #include "scrape/robots.h"
 
@@ -99,6 +100,7 @@ HttpResponse HttpClient::send(const HttpRequest& request) {
   curl_easy_setopt(handle, CURLOPT_MAXREDIRS, 5L);
   curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(request.timeout_s * 1000));
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, 15'000L);
+  set_certificates(handle);
   if (!request.proxy) curl_easy_setopt(handle, CURLOPT_PROXY, "");
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(handle, CURLOPT_WRITEDATA, &exchange);
