@@ -72,6 +72,7 @@ TEST_F(Certificates, EveryRequestAsksForThem) {
   httplib::Server server;  // without TLS; the file is opened before anything is said
   const int port = server.bind_to_any_port("127.0.0.1");
   std::thread thread([&] { server.listen_after_bind(); });
+  while (!server.is_running()) std::this_thread::yield();
   setenv("CURL_CA_BUNDLE", (root + "/missing.pem").c_str(), 1);
   const std::string url = "https://127.0.0.1:" + std::to_string(port) + "/";
   const auto says = [](const auto& call) -> std::string {
