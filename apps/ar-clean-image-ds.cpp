@@ -9,7 +9,7 @@
 #include "apps/images/label_doubt.h"
 #include "apps/images/move_aside.h"
 #include "apps/model/image_model.h"
-#include "apps/model/precision.h"
+#include "apps/model/machine.h"
 #include "apps/report/progress.h"
 #include "apps/train/image_data.h"
 #include "apps/train/image_report.h"
@@ -54,6 +54,7 @@ FrozenNetwork network_of_checkpoint(const Options& o) {
       .feature_extractor = info.feature_extractor, .classes = int64_t(info.classes.size()), .dropout = info.dropout});
   load_weights(*classifier, checkpoint);
   classifier->eval();
+  classifier->to(compute_device());
   if (o.no_folds) return {std::move(info), [classifier](const Variable& x) { return (*classifier)(x); }};
   return {std::move(info), [classifier](const Variable& x) { return classifier->feature_extractor().pooled(x); }};
 }
@@ -66,6 +67,7 @@ FrozenNetwork network_without_head(const Options& o) {
     return load_pretrained(network, o.feature_extractor, source);
   });
   network.eval();
+  network.to(compute_device());
   return {{.feature_extractor = o.feature_extractor,
            .image_size = o.image_size > 0 ? o.image_size : network.image_size(),
            .pixels = network.pixel_stats()},
@@ -84,8 +86,7 @@ Tensor rows_of_all(const FrozenNetwork& network, const std::shared_ptr<const io:
   int64_t done = 0;
   while (const auto batch = loader.next()) {
     if (batch->replaced > 0) fail(loader.bad().front().name, ": can no longer be read");
-    const Tensor rows =
-        network.rows(ops::normalize_frames(batch->inputs, network.info.pixels, {.dtype = activation_dtype()})).value();
+    const Tensor rows = network.rows(network_input(batch->inputs, network.info.pixels)).value();
     if (!all.defined()) all = empty({images->size(), rows.size(1)});
     all.narrow(0, done, batch->size()).copy_from(rows);
     progress.update(done += batch->size());

@@ -8,7 +8,7 @@
 #include "apps/clips/generator.h"
 #include "apps/common/program.h"
 #include "apps/model/image_model.h"
-#include "apps/model/precision.h"
+#include "apps/model/machine.h"
 #include "apps/report/progress.h"
 #include "apps/report/text.h"
 #include "apps/train/options.h"
@@ -45,6 +45,7 @@ FrameEmbedder make_embedder(const Options& o) {
         .feature_extractor = info.feature_extractor, .classes = int64_t(info.classes.size()), .dropout = info.dropout});
     load_weights(*classifier, checkpoint);
     classifier->eval();
+    classifier->to(compute_device());
     e.image_size = info.image_size;
     if (info.fit == io::Fit::centre_crop) e.fit = io::FrameFit::cover, e.zoom = 256.0 / 224;
     pixels = info.pixels;
@@ -53,6 +54,7 @@ FrameEmbedder make_embedder(const Options& o) {
     const auto box = std::make_shared<nn::Box<nn::Backbone>>(nn::make_backbone(o.extractor));
     for (const std::string& note : load_pretrained(**box, o.extractor, {.source = o.pretrained}).notes) log_line(note);
     (*box)->eval();
+    (*box)->to(compute_device());
     e.image_size = (*box)->image_size();
     e.fit = io::FrameFit::cover;
     e.zoom = 256.0 / 224;
@@ -61,7 +63,7 @@ FrameEmbedder make_embedder(const Options& o) {
   }
   e.embed = [network, pixels](const Tensor& frames) {
     const NoGrad no_grad;
-    return network(ops::normalize_frames(frames, pixels, {.dtype = activation_dtype()})).value();
+    return network(network_input(frames, pixels)).value().to(Device{});
   };
   return e;
 }

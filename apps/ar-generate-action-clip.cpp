@@ -124,7 +124,7 @@ FrameClassifier frame_classifier(const ImageModel& model, int64_t image_size) {
     c.zoom = 256.0 / 224;
   }
   c.probabilities = [&model](const Tensor& frames) {
-    const Tensor p = model.log_probs(frames).clone(Layout::channels_first);
+    const Tensor p = model.log_probs(frames).to(Device{}).clone(Layout::channels_first);
     auto* values = p.mutable_data<float>();
     for (int64_t i = 0; i < p.numel(); ++i) values[i] = std::exp(values[i]);
     return p;

@@ -4,12 +4,13 @@
 
 #include "apps/common/program.h"
 #include "apps/model/image_model.h"
-#include "apps/model/precision.h"
+#include "apps/model/machine.h"
 #include "apps/model/pretrained.h"
 #include "apps/report/confusion_picture.h"
 #include "apps/report/progress.h"
 #include "apps/train/image_data.h"
 #include "apps/train/image_report.h"
+#include "apps/train/loaders.h"
 #include "apps/train/optimizer.h"
 #include "apps/train/pretrained_weights.h"
 #include "apps/train/run_files.h"
@@ -77,18 +78,18 @@ nn::ImageClassifier make_classifier(const Options& o, const std::vector<std::str
 }
 
 /// N / (C * n_c): the mean weight over all samples is 1.
-Tensor balancing_loss_weights(const std::vector<int64_t>& labels, int64_t classes) {
+std::vector<float> balancing_loss_weights(const std::vector<int64_t>& labels, int64_t classes) {
   std::vector<float> weights(size_t(classes), 0.f);
   for (int64_t label : labels) ++weights[size_t(label)];
   for (float& w : weights) w = w > 0 ? float(labels.size()) / (float(classes) * w) : 0.f;
-  return from_vector(weights, {classes});
+  return weights;
 }
 
-double sum_of_weights(const Tensor& weights, const Tensor& targets) {
-  if (!weights.defined()) return double(targets.numel());
-  const std::vector<float> of_class = weights.to_vector<float>();
+/// What the mean loss of a batch was divided by.
+double sum_of_weights(const std::vector<float>& of_class, const std::vector<int64_t>& labels) {
+  if (of_class.empty()) return double(labels.size());
   double sum = 0;
-  for (int64_t target : targets.to_vector<int64_t>()) sum += of_class[size_t(target)];
+  for (int64_t label : labels) sum += of_class[size_t(label)];
   return sum;
 }
 
@@ -149,47 +150,40 @@ int run(const CLI::App& app, const Options& o) {
 
   manual_seed(t.seed);
   nn::ImageClassifier classifier = make_classifier(o, info.classes, checkpoint ? &*checkpoint : nullptr);
+  classifier.to(compute_device());
   info.pixels = classifier.feature_extractor().pixel_stats();
   log_line(o.extractor.feature_extractor + ": " + std::to_string(classifier.num_parameters(true)) +
            " trained parameters of " + std::to_string(classifier.num_parameters()));
 
   const std::vector<int64_t> labels = data.training->labels();
   const int64_t samples = data.training->size();
-  const auto on_bad = [](const io::BadSample& bad) {
-    log_line("note: " + bad.name + ": " + bad.reason + "; replaced");
-  };
-  io::Loader training(data.training,
-                      o.balance == "sampler" ? io::weighted(io::balancing_weights(labels), samples, t.seed)
-                                             : io::shuffled(samples, t.seed),
-                      {.batch_size = t.batch_size, .workers = t.data_loader_workers, .seed = t.seed, .on_bad = on_bad});
-  std::optional<io::Loader> validation;
-  if (data.validation)
-    validation.emplace(
-        data.validation, io::sequential(data.validation->size()),
-        io::LoaderOptions{.batch_size = t.batch_size, .workers = t.data_loader_workers, .on_bad = on_bad});
+  TrainLoaders loaders(t, compute_device(), data.training,
+                       o.balance == "sampler" ? io::weighted(io::balancing_weights(labels), samples, t.seed)
+                                              : io::shuffled(samples, t.seed),
+                       data.validation);
 
   const auto optimizer = make_optimizer(t, split_parameters(classifier, classifier.feature_extractor()));
   const auto scheduler = make_scheduler(t, *optimizer, samples);
-  const Tensor weights =
-      o.balance == "weights" ? balancing_loss_weights(labels, int64_t(info.classes.size())) : Tensor();
-  const LossOptions loss_options{.weight = weights, .label_smoothing = t.label_smoothing};
+  std::vector<float> weights;
+  if (o.balance == "weights") weights = balancing_loss_weights(labels, int64_t(info.classes.size()));
+  LossOptions loss_options{.label_smoothing = t.label_smoothing};
+  if (!weights.empty()) loss_options.weight = from_vector(weights, {int64_t(weights.size())}).to(compute_device());
 
   const nlohmann::json options = options_as_json(app);
   Trainer trainer({.model = classifier,
                    .forward =
                        [&](const io::Batch& batch) {
-                         const Variable scores = classifier(
-                             ops::normalize_frames(batch.inputs, info.pixels, {.dtype = activation_dtype()}));
+                         const Variable scores = classifier(network_input(batch.inputs, info.pixels));
                          // Of log-probabilities cross_entropy's log_softmax is the identity.
                          return Forward{.loss = cross_entropy(scores, batch.targets, loss_options),
                                         .log_probs = scores.value(),
-                                        .weight = sum_of_weights(weights, batch.targets)};
+                                        .weight = sum_of_weights(weights, batch.labels)};
                        },
                    .optimizer = *optimizer,
                    .scheduler = *scheduler,
                    .classes = info.classes,
-                   .training = training,
-                   .validation = validation ? &*validation : nullptr,
+                   .training = loaders.training,
+                   .validation = loaders.validation ? &*loaders.validation : nullptr,
                    .describe =
                        [&] {
                          io::Value state = image_checkpoint(info, classifier);
@@ -211,8 +205,8 @@ int run(const CLI::App& app, const Options& o) {
        .resumed = checkpoint.has_value(),
        .log_samples =
            [&](RunLog& log) {
-             training.start(0);
-             if (const auto batch = training.next()) log.image("samples", 0, sample_picture(*batch));
+             loaders.training.start(0);
+             if (const auto batch = loaders.training.next()) log.image("samples", 0, sample_picture(*batch));
            },
        .log_epoch = [&](RunLog& log, const EpochReport& epoch) { write_report(o, options, data, log, epoch); }});
 }

@@ -3,10 +3,11 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/common/program.h"
-#include "apps/model/precision.h"
+#include "apps/model/machine.h"
 #include "apps/model/video_model.h"
 #include "apps/report/confusion_picture.h"
 #include "apps/report/progress.h"
+#include "apps/train/loaders.h"
 #include "apps/train/optimizer.h"
 #include "apps/train/run_files.h"
 #include "apps/train/run_training.h"
@@ -133,12 +134,13 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
                                      .width = info.width,
                                      .crop = info.crop};
   io::check_clip_options(clip_options);
-  SingleFrameBaseline baseline(model->feature_size(), classes);
   if (checkpoint) {
     check_same_input(*checkpoint, info);
     load_weights(*model, *checkpoint);
-    baseline.load_state(checkpoint->at("single_frame"));
   }
+  model->module().to(compute_device());
+  SingleFrameBaseline baseline(model->feature_size(), classes, compute_device());
+  if (checkpoint) baseline.load_state(checkpoint->at("single_frame"));
   log_line(model->title() + ": " + std::to_string(model->module().num_parameters(true)) + " trained parameters of " +
            std::to_string(model->module().num_parameters()));
 
@@ -149,22 +151,16 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
   const int64_t samples = data.training->size();
   AR_CHECK(samples >= t.batch_size, o.data.lists.data_dir.string(), ": ", samples,
            " clips are left for training, less than --batch-size ", t.batch_size);
-  io::LoaderOptions loader_options{
-      .batch_size = t.batch_size,
-      .workers = t.data_loader_workers,
-      .seed = t.seed,
-      .on_bad = [](const io::BadSample& bad) { log_line("note: " + bad.name + ": " + bad.reason + "; replaced"); }};
-  io::Loader training(data.training, io::shuffled(samples, t.seed), loader_options);
-  std::optional<io::Loader> validation;
-  if (data.validation) validation.emplace(data.validation, io::sequential(data.validation->size()), loader_options);
+  // Features lie in their batches in a form that the CPU takes apart.
+  TrainLoaders loaders(t, model->frozen() ? Device{} : compute_device(), data.training, io::shuffled(samples, t.seed),
+                       data.validation);
 
   const auto optimizer = make_optimizer(t, split_parameters(model->module(), model->extractor()));
   const auto scheduler = make_scheduler(t, *optimizer, samples);
   const auto features_of = [&](const io::Batch& batch) {
-    if (model->frozen()) return Variable(clip_features(batch.inputs, model->feature_size()));
-    return model->features(ops::normalize_frames(
-        batch.inputs, info.pixels,
-        {.dtype = activation_dtype(), .height = info.crop, .width = info.crop, .windows = batch.windows}));
+    if (model->frozen()) return Variable(clip_features(batch.inputs, model->feature_size()).to(compute_device()));
+    return model->features(
+        network_input(batch.inputs, info.pixels, {.height = info.crop, .width = info.crop, .windows = batch.windows}));
   };
 
   nlohmann::json options = options_as_json(app);
@@ -174,8 +170,9 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
                    .forward =
                        [&](const io::Batch& batch) {
                          const Variable features = features_of(batch);
-                         if (model->module().is_training()) baseline.step(features.detach().value(), batch.targets);
-                         ClipScores scores = model->score(features, batch.targets, t.label_smoothing);
+                         const Tensor targets = batch.targets.to(compute_device());
+                         if (model->module().is_training()) baseline.step(features.detach().value(), targets);
+                         ClipScores scores = model->score(features, targets, t.label_smoothing);
                          return Forward{.loss = std::move(scores.loss),
                                         .log_probs = std::move(scores.log_probs),
                                         .weight = double(batch.size())};
@@ -183,8 +180,8 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
                    .optimizer = *optimizer,
                    .scheduler = *scheduler,
                    .classes = info.classes,
-                   .training = training,
-                   .validation = validation ? &*validation : nullptr,
+                   .training = loaders.training,
+                   .validation = loaders.validation ? &*loaders.validation : nullptr,
                    .describe =
                        [&] {
                          io::Value state = video_checkpoint(info, *model);
@@ -207,8 +204,8 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
                                 .log_samples =
                                     [&](RunLog& log) {
                                       if (model->frozen()) return;  // batches of features, not of pictures
-                                      training.start(0);
-                                      if (const auto batch = training.next())
+                                      loaders.training.start(0);
+                                      if (const auto batch = loaders.training.next())
                                         log.image("samples", 0, clip_picture(*batch, info.crop));
                                     },
                                 .log_epoch =

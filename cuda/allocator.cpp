@@ -67,7 +67,10 @@ void Allocator::release(void* data, int64_t bytes) {
     free_.emplace(size, data);
     stats_.cached += size;
   } else {
-    gpu::synchronize(stream());
+    try {
+      gpu::synchronize(stream());
+    } catch (const Error&) {  // a lost device uses no memory, and whoever lets go of it cannot be told
+    }
     gpu::release(data);
   }
 }
@@ -92,6 +95,39 @@ void Allocator::reset_peak() {
 void Allocator::empty_cache() {
   std::lock_guard lock(mutex_);
   give_back_all();
+}
+
+namespace {
+constexpr int64_t kKept = 1 << 20;  // the largest block that is kept
+int64_t rounded_pinned(int64_t bytes) {
+  return bytes > kKept ? bytes : int64_t(std::bit_ceil(uint64_t(std::max<int64_t>(bytes, 64))));
+}
+}  // namespace
+
+void* PinnedMemory::allocate(int64_t bytes) {
+  const int64_t size = rounded_pinned(bytes);
+  std::lock_guard lock(mutex_);
+  if (const auto found = free_.find(size); found != free_.end()) {
+    void* const data = found->second;
+    free_.erase(found);
+    return data;
+  }
+  void* const data = gpu::allocate_pinned(std::size_t(size));
+  AR_CHECK(data, "cuda: out of page-locked host memory: ", megabytes(size),
+           " asked for; a smaller batch, or fewer batches ahead, need less");
+  return data;
+}
+
+void PinnedMemory::release(void* data, int64_t bytes) noexcept {
+  const int64_t size = rounded_pinned(bytes);
+  if (size > kKept) return gpu::release_pinned(data);
+  std::lock_guard lock(mutex_);
+  free_.emplace(size, data);
+}
+
+PinnedMemory& pinned_memory() {
+  static PinnedMemory* const instance = new PinnedMemory;
+  return *instance;
 }
 
 Allocator& allocator() {

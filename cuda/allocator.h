@@ -29,7 +29,21 @@ class Allocator {
   MemoryStats stats_;
 };
 
-/// The one of this process; never destroyed, as tensors may outlive everything else.
+/// Page-locked host memory. Small blocks, of numbers that are read back in each step, are kept and given out again:
+/// locking pages waits for the device.
+class PinnedMemory {
+ public:
+  /// Throws Error when there is not so much.
+  void* allocate(int64_t bytes);
+  void release(void* data, int64_t bytes) noexcept;
+
+ private:
+  std::mutex mutex_;
+  std::multimap<int64_t, void*> free_;  // by size
+};
+
+/// The ones of this process; never destroyed, as tensors may outlive everything else.
 Allocator& allocator();
+PinnedMemory& pinned_memory();
 
 }  // namespace ar::cuda

@@ -37,10 +37,12 @@ Stream create_stream();
 void destroy(Stream);
 void synchronize(Stream = {});
 Event create_event();
-void destroy(Event);
+void destroy(Event) noexcept;
 void record(Event, Stream = {});
 /// What is queued on the stream from now on begins after the event.
 void wait(Stream, Event);
+/// The host waits for the event.
+void synchronize(Event);
 float milliseconds(Event begin, Event end);
 
 // ---- the device ----

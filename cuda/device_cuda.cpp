@@ -74,9 +74,10 @@ Event create_event() {
   check(cudaEventCreate(&event), "creation of an event");
   return {event};
 }
-void destroy(Event event) { check(cudaEventDestroy(raw(event)), "end of an event"); }
+void destroy(Event event) noexcept { cudaEventDestroy(raw(event)); }
 void record(Event event, Stream stream) { check(cudaEventRecord(raw(event), raw(stream)), "record of an event"); }
 void wait(Stream stream, Event event) { check(cudaStreamWaitEvent(raw(stream), raw(event)), "wait for an event"); }
+void synchronize(Event event) { check(cudaEventSynchronize(raw(event)), "work queued before"); }
 float milliseconds(Event begin, Event end) {
   float result = 0;
   check(cudaEventElapsedTime(&result, raw(begin), raw(end)), "time between events");

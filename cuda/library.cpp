@@ -1,11 +1,34 @@
 // The library's entry: the backend of one CUDA device, as tensor/backend.h describes it.
+#include <atomic>
+
 #include "cuda/allocator.h"
 #include "cuda/context.h"
 #include "cuda/families.h"
 
 namespace ar::cuda {
 
+namespace {
+
+std::atomic<int> opened{-1};  // the index of the device in use
+
+/// The device in use becomes the calling thread's: in CUDA each thread has its own.
+void use_device_here() {
+  static thread_local int used = -1;
+  const int index = opened;
+  if (index >= 0 && used != index) gpu::use_device(used = index);
+}
+
+gpu::Stream copy_stream() {
+  use_device_here();
+  static const gpu::Stream only = gpu::create_stream();
+  return only;
+}
+gpu::Stream stream_of(Queue queue) { return queue == Queue::compute ? stream() : copy_stream(); }
+
+}  // namespace
+
 gpu::Stream stream() {
+  use_device_here();
   static const gpu::Stream only = gpu::create_stream();
   return only;
 }
@@ -63,16 +86,25 @@ extern "C" const ar::Backend* ar_cuda_open(int index) {
   using namespace ar;
   using namespace ar::cuda;
   static std::mutex mutex;
-  static int opened = -1;
   std::lock_guard lock(mutex);
   static const Kernels table = make_table();
   static const Backend backend{
       .kernels = &table,
-      .allocate = [](int64_t bytes) { return allocator().allocate(bytes); },
+      .allocate = [](int64_t bytes) { return use_device_here(), allocator().allocate(bytes); },
       .release = [](void* data, int64_t bytes) { allocator().release(data, bytes); },
       .upload = [](void* to, const void* from, int64_t bytes) { gpu::upload(to, from, std::size_t(bytes), stream()); },
       .download = [](void* to, const void* from, int64_t bytes) { read_back(to, from, bytes); },
       .synchronize = [] { gpu::synchronize(stream()); },
+      .allocate_pinned = [](int64_t bytes) { return use_device_here(), pinned_memory().allocate(bytes); },
+      .release_pinned = [](void* data, int64_t bytes) { pinned_memory().release(data, bytes); },
+      .copy = [](void* to, const void* from, int64_t bytes,
+                 Queue queue) { gpu::copy(to, from, std::size_t(bytes), stream_of(queue)); },
+      .create_event = [] { return use_device_here(), gpu::create_event().handle; },
+      .destroy_event = [](void* event) { gpu::destroy(gpu::Event{event}); },
+      .record = [](void* event, Queue queue) { gpu::record({event}, stream_of(queue)); },
+      .wait = [](Queue queue, void* event) { gpu::wait(stream_of(queue), {event}); },
+      .synchronize_event = [](void* event) { gpu::synchronize(gpu::Event{event}); },
+      .milliseconds = [](void* begin, void* end) { return double(gpu::milliseconds({begin}, {end})); },
       .memory_stats = [] { return allocator().stats(); },
       .reset_peak_memory = [] { allocator().reset_peak(); },
       .empty_cache = [] { allocator().empty_cache(); }};

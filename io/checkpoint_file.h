@@ -14,7 +14,8 @@ Value load_checkpoint_file(const std::string& path);
 Value load_checkpoint(const ByteSource& source);
 
 /// Writes by the name's ending: ".pt" and ".pth" as torch.save does (torch.load(path, weights_only=True) opens it),
-/// ".safetensors". The file appears complete or not at all, see AtomicFile.
+/// ".safetensors". Tensors may lie on any device; they are read onto the CPU. The file appears complete or not at all,
+/// see AtomicFile.
 void save_checkpoint_file(const std::string& path, const Value& value);
 /// Throws the error that save_checkpoint_file would throw for the name's ending: before the work, not after it.
 void check_checkpoint_name(const std::string& path);

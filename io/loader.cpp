@@ -9,6 +9,8 @@
 #include <set>
 #include <thread>
 
+#include "tensor/event.h"
+
 namespace ar::io {
 namespace {
 
@@ -60,6 +62,7 @@ struct Loader::State {
   std::map<int64_t, std::vector<int64_t>> by_label;
 
   // The caller's.
+  std::optional<Uploader> uploader;
   std::vector<std::thread> workers;
   int64_t delivered = 0;  // batches, counted from the epoch's first
   int64_t samples = 0, replaced = 0;
@@ -204,11 +207,12 @@ Loader::Loader(std::shared_ptr<const Dataset> dataset, Sampler sampler, LoaderOp
   shape.insert(0, options.batch_size);
   for (int64_t i = 0; i < options.ahead + 1; ++i) {
     auto slot = std::make_unique<Slot>();
-    slot->inputs = empty(shape, {.dtype = Dtype::u8, .row_align = dataset->row_align()});
+    slot->inputs = empty_pinned(shape, {.dtype = Dtype::u8, .row_align = dataset->row_align()}, options.device);
     slot->targets = empty({options.batch_size}, {.dtype = Dtype::i64});
     state_->free.push_back(slot.get());
     state_->slots.push_back(std::move(slot));
   }
+  if (!options.device.is_cpu()) state_->uploader.emplace(options.device);
   state_->dataset = std::move(dataset);
   state_->sampler = std::move(sampler);
   state_->options = std::move(options);
@@ -236,6 +240,7 @@ void Loader::start(uint64_t epoch, int64_t skip) {
 std::optional<Batch> Loader::next() {
   State& s = *state_;
   const auto begin = std::chrono::steady_clock::now();
+  if (s.uploader) s.uploader->settle();  // the slot of the batch before is free
   std::unique_lock lock(s.mutex);
   if (s.delivered >= s.batches) return std::nullopt;
   const bool ready = s.wait_for_batch(lock);
@@ -270,11 +275,21 @@ std::optional<Batch> Loader::next() {
     batch.windows.push_back(sample.window);
     batch.replaced += !sample.failures.empty();
   }
+  batch.labels = batch.targets.to_vector<int64_t>();
+  if (s.uploader) {
+    batch.inputs = s.uploader->upload(batch.inputs, batch.slot_);
+    batch.targets = batch.targets.to(s.options.device);
+    batch.slot_.reset();
+  }
   return batch;
 }
 
 void Loader::stop() {
   state_->join();
+  try {
+    if (state_->uploader) state_->uploader->settle();  // it holds a slot, and so the state
+  } catch (const Error&) {                             // of a lost device, which reads no more
+  }
   state_->delivered = state_->batches;
 }
 

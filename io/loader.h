@@ -19,6 +19,7 @@ namespace ar::io {
 struct Batch {
   Tensor inputs;                     // u8 (B,3,H,W) or (B,3,T,H,W), pixels in channels-last memory
   Tensor targets;                    // i64 (B)
+  std::vector<int64_t> labels;       // the targets, on the CPU
   std::vector<int64_t> indices;      // of the samples in the data set
   std::vector<FrameWindow> windows;  // for ops::normalize_frames, where the data set leaves the cut to it
   int64_t number = 0;                // within the epoch
@@ -39,9 +40,12 @@ struct BadSample {
 
 struct LoaderOptions {
   int64_t batch_size = 16;
-  int workers = 2;         // threads that run fill(); 0: next() does it itself
-  int64_t ahead = 2;       // batches prepared beyond those that the caller holds; at least 1
-  uint64_t seed = 0;       // of the SampleKeys
+  int workers = 2;    // threads that run fill(); 0: next() does it itself
+  int64_t ahead = 2;  // batches prepared beyond those that the caller holds; at least 1
+  uint64_t seed = 0;  // of the SampleKeys
+  /// Where inputs and targets of batches lie. Inputs are copied beside what the device computes, from page-locked
+  /// memory; they may be used for what is asked of the device before the next call of next().
+  Device device = {};
   bool drop_last = false;  // leave a short last batch out: batch norm cannot train on one sample of 1 x 1 pixels
   /// Set by a signal handler, for instance: next() returns nothing soon after.
   const std::atomic<bool>* stop = nullptr;

@@ -237,7 +237,6 @@ void write_safetensors(AtomicFile& file, const Value& value) {
                    [](const auto& a, const auto& b) { return size_of(a.tensor.dtype()) > size_of(b.tensor.dtype()); });
   int64_t offset = 0;
   for (const auto& [name, tensor] : entries) {
-    AR_CHECK(tensor.device().is_cpu(), file.path(), ": ", name, " is on ", tensor.device(), ", copy it first");
     Dict entry;
     entry["dtype"] = file_type_of(tensor.dtype()).safetensors;
     entry["shape"] = Value::list(std::vector<int64_t>(tensor.shape().begin(), tensor.shape().end()));
@@ -253,7 +252,7 @@ void write_safetensors(AtomicFile& file, const Value& value) {
   file.write(&header_bytes, 8);
   file.write(text);
   for (const auto& [name, tensor] : entries) {
-    const Tensor rows = tensor.contiguous(Layout::channels_first);
+    const Tensor rows = tensor.to(Device{}).contiguous(Layout::channels_first);
     file.write(rows.storage()->data() + rows.offset() * size_of(rows.dtype()), rows.numel() * size_of(rows.dtype()));
   }
 }

@@ -37,19 +37,15 @@ class TreeWriter {
     // torch.load wants all in one folder, whose name does not matter.
     zip.add("archive/data.pkl", std::move(out_).finish());
     zip.add("archive/byteorder", "little");
-    for (size_t i = 0; i < blobs_.size(); ++i)
-      zip.add("archive/data/" + std::to_string(i), blobs_[i].data, blobs_[i].bytes, kAlignment);
+    for (size_t i = 0; i < blobs_.size(); ++i) {
+      const Tensor bytes = blobs_[i].to(Device{});
+      zip.add("archive/data/" + std::to_string(i), bytes.data<uint8_t>(), bytes.numel(), kAlignment);
+    }
     zip.add("archive/version", "3\n");
     zip.finish();
   }
 
  private:
-  struct Blob {
-    const std::byte* data;
-    int64_t bytes;
-    Tensor keep;
-  };
-
   void collect(const Value& value) {
     if (const auto* list = value.get_if<Value::List>())
       for (const Value& v : *list) collect(v);
@@ -57,8 +53,6 @@ class TreeWriter {
       for (const auto& [key, v] : *dict) collect(v);
     const auto* tensor = value.get_if<Tensor>();
     if (!tensor || !tensor->defined()) return;
-    AR_CHECK(tensor->device().is_cpu(), file_.path(), ": a tensor on ", tensor->device(),
-             " cannot be saved from there");
     const Range range = range_of(*tensor);
     Range& whole = ranges_.try_emplace(tensor->storage().get(), range).first->second;
     whole.begin = std::min(whole.begin, range.begin);
@@ -110,7 +104,7 @@ class TreeWriter {
     const auto [place, fresh] = keys_.try_emplace(t.storage().get(), blobs_.size());
     if (fresh) {
       const int64_t size = size_of(t.dtype());
-      blobs_.push_back({t.storage()->data() + range.begin * size, (range.end - range.begin) * size, t});
+      blobs_.emplace_back(t.storage(), range.begin * size, Dims{(range.end - range.begin) * size}, Dims{1}, Dtype::u8);
     }
     out_.global("torch._utils", "_rebuild_tensor_v2");
     out_.mark();
@@ -139,7 +133,7 @@ class TreeWriter {
   pickle::Writer out_;
   std::unordered_map<const Storage*, Range> ranges_;
   std::unordered_map<const Storage*, size_t> keys_;
-  std::vector<Blob> blobs_;
+  std::vector<Tensor> blobs_;  // the bytes of storages, where they are
 };
 
 }  // namespace

@@ -15,6 +15,10 @@ struct MemoryStats {
   int64_t cached = 0;  // free, kept for reuse
 };
 
+/// The two queues of a device's work. Each does its work in the order in which it was asked for; one waits for the
+/// other only where an event says so.
+enum class Queue : uint8_t { compute, copies };
+
 struct Backend {
   const Kernels* kernels = nullptr;
   /// 64-byte aligned memory; on the CPU with 64 readable and writable bytes of slack behind it. Throws Error when there
@@ -27,8 +31,22 @@ struct Backend {
   /// download returns when everything is there.
   void (*upload)(void* to, const void* from, int64_t bytes) = nullptr;
   void (*download)(void* to, const void* from, int64_t bytes) = nullptr;
-  /// Waits for all work.
+  /// Waits for all work of the compute queue.
   void (*synchronize)() = nullptr;
+
+  /// Page-locked host memory: copy() reads and writes it while the host goes on. Throws Error when there is none.
+  void* (*allocate_pinned)(int64_t bytes) = nullptr;
+  void (*release_pinned)(void* data, int64_t bytes) = nullptr;
+  /// To or from the device, as the queue's next work; host memory must stay as it is until then.
+  void (*copy)(void* to, const void* from, int64_t bytes, Queue) = nullptr;
+  /// Events are places in a queue: see tensor/event.h.
+  void* (*create_event)() = nullptr;
+  void (*destroy_event)(void* event) = nullptr;
+  void (*record)(void* event, Queue) = nullptr;
+  void (*wait)(Queue, void* event) = nullptr;
+  void (*synchronize_event)(void* event) = nullptr;
+  double (*milliseconds)(void* begin, void* end) = nullptr;
+
   MemoryStats (*memory_stats)() = nullptr;
   void (*reset_peak_memory)() = nullptr;
   void (*empty_cache)() = nullptr;

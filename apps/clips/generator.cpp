@@ -10,6 +10,7 @@
 #include <mutex>
 #include <numeric>
 #include <optional>
+#include <stdexcept>
 #include <thread>
 
 #include "apps/clips/gallery.h"
@@ -38,6 +39,11 @@ std::optional<int64_t> class_called(const std::string& name, const std::vector<s
     if (plain(classes[i]) == plain(name)) return int64_t(i);
   return std::nullopt;
 }
+
+/// Ends the run, as no Error of one video does.
+struct ClassifierFailed : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
 
 /// The state that the workers of a run share.
 class Run {
@@ -163,7 +169,11 @@ class Run {
     FrameClassifier classifier = classifier_;
     classifier.probabilities = [this](const Tensor& frames) {
       const std::lock_guard lock(inference_);
-      return classifier_.probabilities(frames);
+      try {
+        return classifier_.probabilities(frames);
+      } catch (const Error& e) {  // no video's fault: of the device or its memory
+        throw ClassifierFailed(e.what());
+      }
     };
     return classifier;
   }

@@ -3,8 +3,8 @@
 #include <fstream>
 #include <memory>
 
+#include "apps/model/machine.h"
 #include "apps/model/pixel_stats.h"
-#include "apps/model/precision.h"
 #include "apps/model/pretrained.h"
 #include "apps/model/weight_names.h"
 #include "autograd/autograd.h"
@@ -56,7 +56,7 @@ void load_weights(nn::ImageClassifier& classifier, const io::Value& checkpoint) 
 Tensor ImageModel::log_probs(const Tensor& images) const {
   const NoGrad no_grad;
   // Of log-probabilities log_softmax is the identity.
-  return log_softmax(network(ops::normalize_frames(images, info.pixels, {.dtype = activation_dtype()})), 1).value();
+  return log_softmax(network(network_input(images, info.pixels)), 1).value();
 }
 
 ImageModel load_image_model(const std::filesystem::path& path) {
@@ -67,6 +67,7 @@ ImageModel load_image_model(const std::filesystem::path& path) {
       {.feature_extractor = info.feature_extractor, .classes = int64_t(info.classes.size()), .dropout = info.dropout});
   load_weights(classifier, checkpoint);
   classifier.eval();
+  classifier.to(compute_device());
   return {.info = std::move(info), .network = std::move(classifier)};
 }
 
@@ -83,6 +84,7 @@ ImageModel load_published_model(const std::string& feature_extractor, const Pret
   AR_CHECK(!loaded.file.empty(), feature_extractor, ": without weights it knows nothing");
   AR_CHECK(loaded.notes.empty(), loaded.notes.front());
   network.eval();
+  network.to(compute_device());
   ImageModelInfo info{.feature_extractor = feature_extractor,
                       .classes = std::move(classes),
                       .image_size = network.image_size(),

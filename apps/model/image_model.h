@@ -33,12 +33,12 @@ ImageModelInfo image_model_info(const io::Value& checkpoint);
 /// Throws Error where names or shapes do not fit.
 void load_weights(nn::ImageClassifier& classifier, const io::Value& checkpoint);
 
-/// Ready for predictions.
+/// Ready for predictions, on compute_device().
 struct ImageModel {
   ImageModelInfo info;
   std::function<Variable(const Variable&)> network;  // images to logits or log-probabilities, in evaluation mode
 
-  /// u8 (B,3,image_size,image_size) -> log-probabilities (B, classes) f32
+  /// u8 (B,3,image_size,image_size) -> log-probabilities (B, classes) f32, on compute_device()
   Tensor log_probs(const Tensor& images) const;
 };
 

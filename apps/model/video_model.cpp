@@ -1,6 +1,7 @@
 #include "apps/model/video_model.h"
 
 #include "apps/model/lrcn_model.h"
+#include "apps/model/machine.h"
 #include "apps/model/pixel_stats.h"
 #include "io/json_value.h"
 #include "nn/init.h"
@@ -70,6 +71,7 @@ std::unique_ptr<VideoModel> load_video_model(const io::Value& checkpoint) {
   auto model = kind_named(checkpoint.at("kind")).load(checkpoint.at("architecture"), int64_t(info.classes.size()));
   load_state(*model, checkpoint);
   model->module().eval();
+  model->module().to(compute_device());
   return model;
 }
 

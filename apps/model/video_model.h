@@ -76,7 +76,7 @@ struct VideoModelInfo {
 io::Value video_checkpoint(const VideoModelInfo& info, VideoModel& model);
 /// Throws Error, starting with the file's name, where it is no video classifier's.
 VideoModelInfo video_model_info(const io::Value& checkpoint);
-/// The model as it was saved. Throws Error where the file's parts do not fit each other.
+/// The model as it was saved, on compute_device(). Throws Error where the file's parts do not fit each other.
 std::unique_ptr<VideoModel> load_video_model(const io::Value& checkpoint);
 /// Weights for a model that was built from the same options. Throws Error where an option is another one ("trained with
 /// rnn-units 512, not 256; give --rnn-units 512").

@@ -47,13 +47,14 @@ std::vector<DataFact> facts_about(const ImageData& data) {
 }
 
 std::string sample_picture(const io::Batch& batch) {
+  const Tensor pixels = batch.inputs.to(Device{});
   const int64_t count = std::min<int64_t>(batch.size(), 16), columns = std::min<int64_t>(count, 8);
   const int64_t rows = (count + columns - 1) / columns, height = batch.inputs.size(2), width = batch.inputs.size(3);
   io::Image sheet(int(columns * width), int(rows * height));
   const io::MutableImageView all = sheet.view();
   std::memset(all.data, 0, size_t(all.stride) * size_t(all.height));
   for (int64_t i = 0; i < count; ++i) {
-    const io::MutableImageView image = io::image_view(batch.inputs[i]);
+    const io::MutableImageView image = io::image_view(pixels[i]);
     for (int y = 0; y < image.height; ++y)
       std::memcpy(all.row(int(i / columns * height) + y) + 3 * (i % columns) * width, image.row(y), size_t(3 * width));
   }

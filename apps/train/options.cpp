@@ -1,6 +1,6 @@
 #include "apps/train/options.h"
 
-#include "apps/model/precision.h"
+#include "apps/model/machine.h"
 #include "nn/models/backbone.h"
 #include "tensor/error.h"
 #include "tensor/parallel.h"
@@ -74,10 +74,12 @@ void add_train_options(CLI::App& app, TrainOptions& o) {
 
 void add_machine_options(CLI::App& app, MachineOptions& o) {
   auto* const machine = app.add_option_group("Machine");
-  machine->add_option("--device", o.device, "auto, cpu or cuda[:n]");
+  machine->add_option("--device", o.device, "auto (a GPU where one can be used, else the CPU), cpu, or cuda[:n]");
   machine
-      ->add_option("--precision", o.precision,
-                   "f32, or bf16: activations of 16 bits, weights and sums of 32, on processors that multiply them")
+      ->add_option(
+          "--precision", o.precision,
+          "f32, or bf16: activations of 16 bits, weights and sums of 32, on GPUs and on processors that multiply "
+          "them")
       ->check(CLI::IsMember({"f32", "bf16"}));
   machine
       ->add_option("--threads", o.threads, "threads to compute with; default: AR_NUM_THREADS, else one for each core")
@@ -85,11 +87,9 @@ void add_machine_options(CLI::App& app, MachineOptions& o) {
 }
 
 void apply_machine_options(const MachineOptions& o) {
-  const bool cuda = o.device == "cuda" || o.device.starts_with("cuda:");
-  AR_CHECK(cuda || o.device == "auto" || o.device == "cpu", "--device ", o.device, ": not one of auto, cpu, cuda[:n]");
-  AR_CHECK(!cuda, "--device ", o.device, ": the programs do not compute on a GPU yet; use --device cpu");
-  set_precision(o.precision);
   if (o.threads > 0) set_num_threads(o.threads);
+  set_device(o.device);
+  set_precision(o.precision);
 }
 
 }  // namespace ar::apps

@@ -50,7 +50,7 @@ struct MachineOptions {
 };
 
 void add_machine_options(CLI::App& app, MachineOptions& options);
-/// Sets the threads and the precision. Throws Error on a device that this build does not have.
+/// Sets the threads, the device and the precision. Throws Error with the reason when the device cannot be used.
 void apply_machine_options(const MachineOptions& options);
 
 }  // namespace ar::apps

@@ -18,10 +18,19 @@ int run_training(Trainer& trainer, const TrainingRun& run) {
     set_aside_earlier_run(run.train);
   }
   if (run.train.epochs == 0) trainer.save_last();
-  const bool finished = trainer.run(observer, StopSignal::flag());
+  const std::filesystem::path last = last_checkpoint(run.train.save_checkpoint);
+  bool finished = false;
+  try {
+    finished = trainer.run(observer, StopSignal::flag());
+  } catch (const Error& e) {
+    log.finish(false);
+    if (!std::filesystem::exists(last)) throw;
+    fail(e.what(), "; ", last.string(),
+         " holds the state of the last save, from which --resume-checkpoint auto goes on");
+  }
   log.finish(finished);
   if (finished) return 0;
-  log_line("stopped; all is in " + last_checkpoint(run.train.save_checkpoint).string() +
+  log_line("stopped; all is in " + last.string() +
            ", and the same command with --resume-checkpoint auto goes on from it");
   return 128 + StopSignal::received();
 }

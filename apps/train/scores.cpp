@@ -6,16 +6,15 @@
 
 namespace ar::apps {
 
-void RunningScores::add(const Tensor& log_probs, const Tensor& targets, double mean_loss) {
+void RunningScores::add(const Tensor& log_probs, const std::vector<int64_t>& labels, double mean_loss) {
   const std::vector<double> values = log_probs.to_vector<double>();
-  const std::vector<int64_t> truths = targets.to_vector<int64_t>();
   const auto classes = log_probs.size(1);
-  for (size_t i = 0; i < truths.size(); ++i) {
-    const int64_t rank = rank_of({values.data() + int64_t(i) * classes, size_t(classes)}, truths[i]);
+  for (size_t i = 0; i < labels.size(); ++i) {
+    const int64_t rank = rank_of({values.data() + int64_t(i) * classes, size_t(classes)}, labels[i]);
     if (rank < int64_t(at_rank_.size())) ++at_rank_[size_t(rank)];
   }
-  count_ += int64_t(truths.size());
-  loss_sum_ += mean_loss * double(truths.size());
+  count_ += int64_t(labels.size());
+  loss_sum_ += mean_loss * double(labels.size());
 }
 
 double RunningScores::top(int k) const {

@@ -2,6 +2,7 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "io/value.h"
 #include "tensor/tensor.h"
@@ -10,8 +11,8 @@ namespace ar::apps {
 
 class RunningScores {
  public:
-  /// log_probs (N,C), targets (N) i64, and the mean loss of these N samples.
-  void add(const Tensor& log_probs, const Tensor& targets, double mean_loss);
+  /// log_probs (N,C), the N classes that are right, and the mean loss of these samples.
+  void add(const Tensor& log_probs, const std::vector<int64_t>& labels, double mean_loss);
   int64_t count() const { return count_; }
   double loss() const { return count_ ? loss_sum_ / double(count_) : 0; }
   /// Share of the samples whose class is among the k most probable; k is 1, 3 or 5.

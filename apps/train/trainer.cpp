@@ -4,6 +4,7 @@
 
 #include "autograd/autograd.h"
 #include "io/checkpoint_file.h"
+#include "tensor/event.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 
@@ -52,17 +53,21 @@ bool Trainer::train_epoch(TrainObserver& observer, const std::atomic<bool>& stop
   parts_.training.start(uint64_t(epoch_), batch_);
   observer.epoch_begins(epoch_, scores_.count());
   while (const auto batch = parts_.training.next()) {
-    Forward forward;
-    const Variable loss = checked_loss(*batch, forward);
-    scores_.add(forward.log_probs, batch->targets, loss.item());
+    const PhiloxState random = default_generator().state();
+    Forward forward = parts_.forward(*batch);
+    Download loss_here(forward.loss.value()), log_probs(forward.log_probs);
     accumulate(forward);
+    forward = {};
+    const double loss = loss_here.wait().item();
+    if (!std::isfinite(loss)) explain(loss, *batch, random);
+    scores_.add(log_probs.wait(), batch->labels, loss);
     const bool last = batch->number + 1 == parts_.training.batches();
     if (accumulated_ < options_.grad_accum_steps && !last) continue;
     update();
     batch_ = batch->number + 1;  // moves from step to step: gradients that wait for one are not saved
     observer.step_ends({.epoch = epoch_,
                         .step = step_,
-                        .loss = loss.item(),
+                        .loss = loss,
                         .wait_seconds = parts_.training.wait_seconds(),
                         .scores = scores_,
                         .lr = parts_.scheduler.last_lr()});
@@ -73,10 +78,7 @@ bool Trainer::train_epoch(TrainObserver& observer, const std::atomic<bool>& stop
   return !stop;
 }
 
-Variable Trainer::checked_loss(const io::Batch& batch, Forward& forward) {
-  const PhiloxState random = default_generator().state();
-  forward = parts_.forward(batch);
-  if (std::isfinite(forward.loss.item())) return forward.loss;
+void Trainer::explain(double loss, const io::Batch& batch, const PhiloxState& random) {
   // Once more, with the same dropout, and every result looked at.
   default_generator().set_state(random);
   const nn::NamedParameters parameters = parts_.model.named_parameters();
@@ -91,8 +93,8 @@ Variable Trainer::checked_loss(const io::Batch& batch, Forward& forward) {
   } catch (const Error& e) {
     first = e.what();
   }
-  fail("the loss became ", std::isnan(forward.loss.item()) ? "NaN" : "infinite", " in epoch ", epoch_ + 1,
-       " after step ", step_, ": ", first, "; try a smaller --learning-rate or --clip-norm");
+  fail("the loss became ", std::isnan(loss) ? "NaN" : "infinite", " in epoch ", epoch_ + 1, " after step ", step_, ": ",
+       first, "; try a smaller --learning-rate or --clip-norm");
 }
 
 void Trainer::accumulate(const Forward& forward) {
@@ -117,16 +119,31 @@ void Trainer::update() {
   ++step_;
 }
 
+namespace {
+/// What a batch came to, read when the next one has been asked for: so a GPU has work meanwhile.
+struct LateScores {
+  Download log_probs;
+  std::vector<int64_t> labels, indices;
+};
+}  // namespace
+
 bool Trainer::validate(TrainObserver& observer, const std::atomic<bool>& stop, ClassificationMetrics& metrics) {
   const NoGrad no_grad;
   parts_.model.eval();
   parts_.validation->start(0);
   observer.validation_begins();
+  const auto take = [&](LateScores& scores) {
+    metrics.add(scores.log_probs.wait(), from_vector(scores.labels, {int64_t(scores.labels.size())}), scores.indices);
+    observer.validation_step(int64_t(scores.labels.size()));
+  };
+  std::optional<LateScores> before;
   while (const auto batch = parts_.validation->next()) {
-    metrics.add(parts_.forward(*batch).log_probs, batch->targets, batch->indices);
-    observer.validation_step(batch->targets.numel());
+    LateScores now{Download(parts_.forward(*batch).log_probs), batch->labels, batch->indices};
+    if (before) take(*before);
+    before = std::move(now);
     if (stop) return false;
   }
+  if (before) take(*before);
   return true;
 }
 

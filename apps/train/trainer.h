@@ -4,6 +4,9 @@
 //
 //   loss = forward(batch);  loss.backward();  clip the gradients;  optimizer.step();  scheduler.step();
 //
+// The host waits for a GPU once a step: for the loss, when the backward pass has been asked for. While that runs, the
+// next batch travels and the next step is asked for.
+//
 // The rest is book-keeping. All that the next step depends on (weights, optimiser, schedule, random numbers, place in
 // the epoch) is in state(), so that a run stopped anywhere and resumed gives the same weights, bit for bit, as one
 // never stopped (on the CPU, with the same number of threads).
@@ -20,13 +23,14 @@
 #include "io/value.h"
 #include "nn/lr_scheduler.h"
 #include "nn/module.h"
+#include "tensor/random.h"
 
 namespace ar::apps {
 
 /// What a model makes of a batch.
 struct Forward {
   Variable loss;      // the mean over the batch
-  Tensor log_probs;   // (N, classes)
+  Tensor log_probs;   // (N, classes), on any device
   double weight = 0;  // what the mean was divided by: the number of samples, or the sum of their classes' weights
 };
 
@@ -86,7 +90,7 @@ class Trainer {
   Trainer(Parts parts, TrainerOptions options);
 
   /// Trains from where it stands to the last epoch. False: `stop` became true on the way; the last state was saved.
-  /// Throws Error when the loss is no number, naming the first layer that gave none.
+  /// Throws Error when the loss is no number, naming the first layer that gave none; nothing was changed by that loss.
   bool run(TrainObserver& observer, const std::atomic<bool>& stop);
 
   /// Saves the last state, if there is a checkpoint to write. Throws Error rather than keep weights that are no
@@ -102,8 +106,8 @@ class Trainer {
 
  private:
   bool train_epoch(TrainObserver& observer, const std::atomic<bool>& stop);
-  Variable checked_loss(const io::Batch& batch, Forward& forward);
   void accumulate(const Forward& forward);
+  [[noreturn]] void explain(double loss, const io::Batch& batch, const PhiloxState& random);
   void update();
   bool validate(TrainObserver& observer, const std::atomic<bool>& stop, ClassificationMetrics& metrics);
   bool is_best(const ClassificationMetrics* metrics);

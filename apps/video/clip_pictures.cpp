@@ -8,13 +8,14 @@
 namespace ar::apps {
 
 std::string clip_picture(const io::Batch& batch, int64_t crop) {
+  const Tensor pixels = batch.inputs.to(Device{});
   const int64_t side = std::max<int64_t>(crop / 2, 1), clips = std::min<int64_t>(batch.size(), 4);
   const int64_t steps = batch.inputs.size(2), columns = std::min<int64_t>(steps, 8);
   io::Image sheet(int(columns * side), int(clips * side));
   const io::MutableImageView view = sheet.view();
   for (int64_t i = 0; i < clips * columns; ++i) {
     const int64_t clip = i / columns, column = i % columns;
-    const Tensor frame = batch.inputs[clip].select(1, column * steps / columns);  // (3,H,W)
+    const Tensor frame = pixels[clip].select(1, column * steps / columns);  // (3,H,W)
     const FrameWindow window = batch.windows.empty() ? FrameWindow() : batch.windows[size_t(clip)];
     for (int64_t y = 0; y < side; ++y) {
       const auto* row = frame.select(1, window.top + 2 * y).data<uint8_t>();

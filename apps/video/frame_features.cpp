@@ -5,7 +5,7 @@
 #include <future>
 #include <numeric>
 
-#include "apps/model/precision.h"
+#include "apps/model/machine.h"
 #include "apps/report/progress.h"
 #include "autograd/autograd.h"
 #include "io/cache_file.h"
@@ -107,14 +107,12 @@ Tensor FrameFeatures::extract(const Tensor& frames, const FrameWindow& view) con
   std::vector<Tensor> parts;
   for (int64_t first = 0; first < frames.size(2); first += kBatch) {
     const Tensor part = frames.narrow(2, first, std::min(kBatch, frames.size(2) - first));
-    parts.push_back(
-        model_
-            .features(ops::normalize_frames(
-                part, info_.pixels,
-                {.dtype = activation_dtype(), .height = info_.crop, .width = info_.crop, .windows = {&view, 1}}))
-            .value());
+    parts.push_back(model_
+                        .features(network_input(part, info_.pixels,
+                                                {.height = info_.crop, .width = info_.crop, .windows = {&view, 1}}))
+                        .value());
   }
-  return ops::cat(parts, 1);
+  return ops::cat(parts, 1).to(Device{});
 }
 
 fs::path FrameFeatures::file_of(const io::ClipVideo& video) const {

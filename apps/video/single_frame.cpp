@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "autograd/autograd.h"
+#include "tensor/ops.h"
 
 namespace ar::apps {
 namespace {
@@ -18,41 +19,27 @@ void copy_into(const Tensor& to, const io::Field& saved) {
 
 }  // namespace
 
-SingleFrameBaseline::SingleFrameBaseline(int64_t features, int64_t classes)
+SingleFrameBaseline::SingleFrameBaseline(int64_t features, int64_t classes, Device device)
     : features_(features),
-      mean_(zeros({features})),
-      variance_(ones({features})),
-      weight_(zeros({classes, features}), true),
-      bias_(zeros({classes}), true),
+      mean_(zeros({features}, {.device = device})),
+      variance_(ones({features}, {.device = device})),
+      weight_(zeros({classes, features}, {.device = device}), true),
+      bias_(zeros({classes}, {.device = device}), true),
       adam_(std::make_unique<optim::Adam>(std::vector<Variable>{weight_, bias_})) {}
 
 Variable SingleFrameBaseline::logits(const Tensor& rows) const {
-  Tensor standardised = empty(rows.shape());
-  const float *x = rows.data<float>(), *mean = mean_.data<float>(), *variance = variance_.data<float>();
-  auto* y = standardised.mutable_data<float>();
-  std::vector<float> scale(static_cast<size_t>(features_));
-  for (size_t f = 0; f < scale.size(); ++f) scale[f] = 1 / std::sqrt(variance[f] + 1e-5f);
-  for (int64_t i = 0; i < rows.numel(); ++i) {
-    const int64_t f = i % features_;
-    y[i] = (x[i] - mean[f]) * scale[size_t(f)];
-  }
-  return linear(standardised, weight_, bias_);
+  const Tensor deviation = ops::unary(UnaryOp::sqrt, ops::affine(variance_, 1, 1e-5));
+  return linear(ops::div(ops::sub(rows, mean_), deviation), weight_, bias_);
 }
 
 void SingleFrameBaseline::step(const Tensor& features, const Tensor& targets) {
   const Tensor rows = features.reshape_copy({-1, features_});
   const int64_t count = rows.size(0), per_clip = features.size(1);
-  std::vector<double> sum(static_cast<size_t>(features_)), squares(sum.size());
-  const float* x = rows.data<float>();
-  for (int64_t i = 0; i < count; ++i)
-    for (size_t f = 0; f < sum.size(); ++f, ++x) sum[f] += *x, squares[f] += double(*x) * *x;
   const double share = std::max(kMomentum, 1 / double(++steps_));
-  auto *mean = mean_.mutable_data<float>(), *variance = variance_.mutable_data<float>();
-  for (size_t f = 0; f < sum.size(); ++f) {
-    const double m = sum[f] / double(count), v = std::max(squares[f] / double(count) - m * m, 0.0);
-    mean[f] += float(share * (m - mean[f]));
-    variance[f] += float(share * (v - variance[f]));
-  }
+  const Tensor mean = ops::affine(ops::sum(rows, {0}), 1 / double(count));
+  const Tensor squares = ops::sum(ops::unary(UnaryOp::square, ops::sub(rows, mean)), {0});
+  ops::axpby_(share, mean, 1 - share, mean_);
+  ops::axpby_(share / double(count), squares, 1 - share, variance_);
   const Tensor each = targets.unsqueeze(1).expand({targets.numel(), per_clip}).reshape_copy({-1});
   cross_entropy(logits(rows), each).backward();
   adam_->step();

@@ -13,7 +13,8 @@ namespace ar::apps {
 /// optimiser is Adam at its usual rate, whatever that of the video model is, and no random numbers are drawn.
 class SingleFrameBaseline {
  public:
-  SingleFrameBaseline(int64_t features, int64_t classes);
+  /// Features and targets are to lie on `device`.
+  SingleFrameBaseline(int64_t features, int64_t classes, Device device = {});
 
   /// One step: features (B,T,F), which need no gradient, and the clips' classes i64 (B).
   void step(const Tensor& features, const Tensor& targets);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/model/machine.h"
 #include "autograd/autograd.h"
 #include "io/checkpoint_file.h"
 #include "tensor/ops_shape.h"
@@ -54,7 +55,7 @@ VideoScores VideoJudge::score(const FrameJob& job, const std::vector<int64_t>& s
           clips[i][t++].copy_from(features[v][at]);
         }
       }
-      parts.push_back(model_->log_probs(Variable(clips)).value());
+      parts.push_back(model_->log_probs(Variable(clips.to(compute_device()))).value().to(Device{}));
     }
     of_views.push_back(ops::cat(parts, 0));
   }

@@ -4,25 +4,32 @@
 
 #include <malloc.h>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "cuda/emulation/emulation.h"
+#include "tensor/error.h"
 
 namespace {
 using Clock = std::chrono::steady_clock;
 struct Queue {
   std::deque<std::function<void()>> work;
 };
+/// Counts, as an event may be recorded again while somebody waits for an earlier time. Queued work shares it: an event
+/// may be destroyed before its queue has come there.
 struct Mark {
-  bool recorded = false, reached = false;
+  std::int64_t recorded = 0, reached = 0;
   Queue* queue = nullptr;
   Clock::time_point time;
 };
+std::shared_ptr<Mark>& mark_of(ar::gpu::Event event) { return *static_cast<std::shared_ptr<Mark>*>(event.handle); }
 Queue& queue(void* handle) {
   static Queue standard;
   return handle ? *static_cast<Queue*>(handle) : standard;
@@ -35,11 +42,17 @@ void step(Queue& q) {
 void drain(Queue& q) {
   while (!q.work.empty()) step(q);
 }
+void reach(const Mark& mark, std::int64_t number, Queue& q) {
+  while (mark.reached < number && !q.work.empty()) step(q);
+}
 std::int64_t allocated = 0;  // bytes
 }  // namespace
 
 namespace ar::emulation {
 void submit(void* stream, std::function<void()> work) {
+  static std::atomic<std::int64_t> submitted{0};
+  if (options().lost_after >= 0 && submitted++ >= options().lost_after)
+    ar::fail("cuda: a kernel: the device is lost (AR_EMULATION_LOST_AFTER)");
   if (!options().deferred_streams) return work();
   queue(stream).work.push_back(std::move(work));
 }
@@ -58,7 +71,10 @@ void release(void* memory) noexcept {
   if (memory) allocated -= std::int64_t(malloc_usable_size(memory));
   std::free(memory);
 }
-void* allocate_pinned(std::size_t bytes) { return std::malloc(bytes ? bytes : 1); }
+void* allocate_pinned(std::size_t bytes) {
+  void* memory = nullptr;
+  return posix_memalign(&memory, 256, bytes ? bytes : 1) == 0 ? memory : nullptr;
+}
 void release_pinned(void* memory) noexcept { std::free(memory); }
 MemoryInfo memory_info() { return {emulation::options().memory_bytes - allocated, emulation::options().memory_bytes}; }
 void copy(void* to, const void* from, std::size_t bytes, Stream stream) {
@@ -80,27 +96,29 @@ void fill(void* memory, int byte, std::size_t bytes, Stream stream) {
 Stream create_stream() { return {new Queue}; }
 void destroy(Stream stream) { delete static_cast<Queue*>(stream.handle); }
 void synchronize(Stream stream) { drain(queue(stream.handle)); }
-Event create_event() { return {new Mark}; }
-void destroy(Event event) { delete static_cast<Mark*>(event.handle); }
+Event create_event() { return {new std::shared_ptr<Mark>(std::make_shared<Mark>())}; }
+void destroy(Event event) noexcept { delete static_cast<std::shared_ptr<Mark>*>(event.handle); }
 void record(Event event, Stream stream) {
-  Mark* mark = static_cast<Mark*>(event.handle);
-  mark->recorded = true, mark->reached = false, mark->queue = &queue(stream.handle);
-  submit(stream.handle, [=] { mark->reached = true, mark->time = Clock::now(); });
-}
-void wait(Stream stream, Event event) {
-  Mark* mark = static_cast<Mark*>(event.handle);
-  if (!mark->recorded) return;  // as in CUDA: nothing to wait for
-  submit(stream.handle, [=] {
-    while (!mark->reached && !mark->queue->work.empty()) step(*mark->queue);
+  const std::shared_ptr<Mark> mark = mark_of(event);
+  mark->queue = &queue(stream.handle);
+  submit(stream.handle, [mark, number = ++mark->recorded] {
+    mark->reached = std::max(mark->reached, number), mark->time = Clock::now();
   });
 }
+void wait(Stream stream, Event event) {
+  const std::shared_ptr<Mark> mark = mark_of(event);
+  if (!mark->recorded) return;  // as in CUDA: nothing to wait for
+  submit(stream.handle, [mark, number = mark->recorded, from = mark->queue] { reach(*mark, number, *from); });
+}
+void synchronize(Event event) {
+  const std::shared_ptr<Mark> mark = mark_of(event);
+  if (mark->recorded) reach(*mark, mark->recorded, *mark->queue);
+}
 float milliseconds(Event begin, Event end) {
-  return std::chrono::duration<float, std::milli>(static_cast<Mark*>(end.handle)->time -
-                                                  static_cast<Mark*>(begin.handle)->time)
-      .count();
+  return std::chrono::duration<float, std::milli>(mark_of(end)->time - mark_of(begin)->time).count();
 }
 
-int device_count() { return 1; }
+int device_count() { return emulation::options().devices; }
 const char* device_name(int) { return "emulated"; }
 void use_device(int) {}
 std::int64_t most_blocks() { return emulation::options().most_blocks; }

@@ -461,6 +461,13 @@ Options& options() {
     const std::string name = order ? order : "";
     o.order = name == "reverse" ? Order::reverse : name == "shuffled" ? Order::shuffled : Order::forward;
     o.deferred_streams = deferred && std::string(deferred) == "1";
+    const auto number = [](const char* variable, auto& value) {
+      if (const char* text = std::getenv(variable); text && *text)
+        value = std::remove_reference_t<decltype(value)>(std::atoll(text));
+    };
+    number("AR_EMULATION_DEVICES", o.devices);
+    number("AR_EMULATION_MEMORY", o.memory_bytes);
+    number("AR_EMULATION_LOST_AFTER", o.lost_after);
     return o;
   }();
   return instance;

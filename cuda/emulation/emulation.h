@@ -51,9 +51,12 @@ struct Options {
   int most_blocks = 6;            // gpu::most_blocks(): low, so that kernels go round their grid-stride loops
   bool exited_at_barrier = true;  // sm_70+: a barrier waits for the threads that have not returned
   bool deferred_streams = false;  // work runs at synchronize(): shows a missing synchronisation
+  int devices = 1;
   std::int64_t memory_bytes = std::int64_t(1) << 30;  // of the device
+  std::int64_t lost_after = -1;  // pieces of work, after which each one fails as on a lost device; negative: never
 };
-/// To begin with as the environment has it: AR_EMULATION_ORDER=forward|reverse|shuffled, AR_EMULATION_DEFERRED=1.
+/// To begin with as the environment has it: AR_EMULATION_ORDER=forward|reverse|shuffled, AR_EMULATION_DEFERRED=1,
+/// AR_EMULATION_DEVICES, AR_EMULATION_MEMORY (bytes), AR_EMULATION_LOST_AFTER.
 Options& options();
 
 struct Statistics {
