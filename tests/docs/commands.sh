@@ -78,6 +78,46 @@ while IFS= read -r line; do
 done < <(cat "$work/all"; echo '@@ end')
 [[ -s new-place ]] || fail "docs/image-data-sets.md: nothing is moved back"
 
+# ---- docs/file-formats.md names all that files hold, and nothing else ------------------------------------------------
+# The names in the first column of a marked table are there, and what is there stands in the table.
+fields_of() {  # KIND FILE: a name a line
+  case $1 in
+    columns) head -n 1 "$2" | tr -d '\r' | tr , '\n' ;;
+    members)
+      if [[ $2 == *.cpp ]]; then
+        grep -oE 'visit\("[a-z0-9]+"' "$source/$2" | cut -d '"' -f 2
+      else  # but for numbers of classes
+        grep -oE '"[^"]+" *:' "$2" | tr -d '": ' | grep -v '^[0-9]*$'
+      fi ;;
+  esac | sort -u
+}
+while IFS=$'\t' read -r kind files first all; do
+  what="docs/file-formats.md: $files:"
+  if [[ $kind == in ]]; then  # the names of a checkpoint's members stand in it as they are
+    for name in $first; do
+      for file in ${files/ and / }; do grep -qaF "$name" "$file" || fail "$what there is no $name"; done
+    done
+    continue
+  fi
+  fields_of "$kind" "$files" >"$work/fields"
+  for name in $first; do grep -qxF "$name" "$work/fields" || fail "$what there is no $name"; done
+  while read -r name; do [[ " $all " == *" $name "* ]] || fail "$what $name is not named"; done <"$work/fields"
+  formats=$((${formats:-0} + 1))
+done < <(awk '
+  function flush() { if (marked) print kind "\t" files "\t" first "\t" all; marked = 0 }
+  /^<!-- (members of|columns of|in) / { flush(); marked = 1; first = all = ""; kind = $2; files = $0
+                                        sub(/^<!-- (members of|columns of|in) /, "", files); sub(/ -->$/, "", files); next }
+  marked && /^\| `/ {
+    split($0, cells, "|")
+    for (i = 2; i in cells; ++i) {
+      n = split(cells[i], parts, "`")
+      for (j = 2; j <= n; j += 2) { all = all " " parts[j]; if (i == 2) first = first " " parts[j] }
+    }
+    next }
+  marked && !/^\|/ { flush() }
+  END { flush() }' "$source/docs/file-formats.md")
+((${formats:-0} >= 12)) || fail "docs/file-formats.md: only ${formats:-0} tables are marked"
+
 # ---- options in the text --------------------------------------------------------------------------------------------
 cd "$source"
 for program in "${programs[@]}"; do "$bin/$program" --help >"$work/$program.help"; done
