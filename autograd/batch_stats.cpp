@@ -1,47 +1,47 @@
 #include "autograd/batch_stats.h"
 
+#include "tensor/batch_norm_math.h"
 #include "tensor/ops_norm.h"
 
 namespace ar {
 namespace {
 
-ChannelStats measure(const Tensor& x) {
-  std::vector<double> sum(x.size(1)), sum_sq(x.size(1));
-  ops::channel_sums(x, sum, sum_sq);
-  return channel_stats(sum, sum_sq, values_per_channel(x));
+ChannelSums measure(const Tensor& x) {
+  ChannelSums s = zero_sums(x.size(1), x);
+  ops::channel_sums(x, s.sum, s.sum_sq);
+  return s;
+}
+
+/// Minus the means, if any channel lies so far from zero that they should be subtracted first.
+Tensor needed_offset(const ChannelSums& s, int64_t count, const Tensor& x) {
+  const double *sum = s.sum.data<double>(), *sum_sq = s.sum_sq.data<double>();
+  const int64_t channels = s.sum.size(0);
+  bool any = false;
+  for (int64_t c = 0; c < channels; ++c) any = any || ill_conditioned(moments(sum[c], sum_sq[c], count));
+  if (!any) return {};
+  const Tensor offset = empty({channels}, {.dtype = Dtype::f64});
+  for (int64_t c = 0; c < channels; ++c) offset.mutable_data<double>()[c] = -moments(sum[c], sum_sq[c], count).mean;
+  return offset.to(parameter_dtype(x.dtype()));
 }
 
 }  // namespace
+
+ChannelSums zero_sums(int64_t channels, const Tensor& x) {
+  const Tensor both = zeros({2, channels}, {.dtype = Dtype::f64, .device = x.device()});
+  return {both.select(0, 0), both.select(0, 1)};
+}
 
 Tensor shifted(const Tensor& x, const Tensor& offset) {
   if (!offset.defined()) return x;
   return ops::channel_affine(x, ones(offset.shape(), offset.options()), offset);
 }
 
-BatchStats::BatchStats(const Tensor& x, const ChannelSums& known)
-    : stats(known.sum.empty() ? measure(x) : channel_stats(known.sum, known.sum_sq, values_per_channel(x))) {
-  if (!ill_conditioned(stats)) return;
-  for (double& m : stats.mean) m = -m;
-  offset = ops::channel_vector(stats.mean, x);
-  stats = measure(shifted(x, offset));
-}
-
-ChannelStats BatchStats::of_x() const {
-  ChannelStats s = stats;
-  if (!offset.defined()) return s;
-  const auto added = offset.to_vector<double>();  // as the dtype rounded it
-  for (size_t c = 0; c < added.size(); ++c) s.mean[c] -= added[c];
-  return s;
+BatchSums::BatchSums(const Tensor& x, const ChannelSums& known) : sums(known.sum.defined() ? known : measure(x)) {
+  if (!x.device().is_cpu()) return;
+  offset = needed_offset(sums, values_per_channel(x), x);
+  if (offset.defined()) sums = measure(shifted(x, offset));
 }
 
 int64_t values_per_channel(const Tensor& x) { return x.size(1) ? x.numel() / x.size(1) : 0; }
-
-void update_running_(const Tensor& running_mean, const Tensor& running_var, const ChannelStats& batch, int64_t count,
-                     double momentum) {
-  ChannelStats running{running_mean.to_vector<double>(), running_var.to_vector<double>()};
-  update_running_stats(running, batch, count, momentum);
-  running_mean.copy_from(ops::channel_vector(running.mean, running_mean.dtype(), running_mean.device()));
-  running_var.copy_from(ops::channel_vector(running.var, running_var.dtype(), running_var.device()));
-}
 
 }  // namespace ar

@@ -9,19 +9,15 @@ namespace {
 
 constexpr Conv2dOptions k1x1{}, k3x3{.padding = 1};
 
-std::span<double> part(std::vector<double>& v, int64_t from, int64_t n) {
-  return v.empty() ? std::span<double>{} : std::span(v).subspan(from, n);
+/// Those of some channels, of sums over all.
+ChannelSums part(const ChannelSums& s, int64_t from, int64_t n) {
+  if (!s.sum.defined()) return {};
+  return {s.sum.narrow(0, from, n), s.sum_sq.narrow(0, from, n)};
 }
 
 bool any_requires_grad(const std::vector<Variable>& variables) {
   return grad_enabled() &&
          std::any_of(variables.begin(), variables.end(), [](const Variable& v) { return v.requires_grad(); });
-}
-
-/// The first channels' sums, for a layer that reads only those.
-ChannelSums prefix(const ChannelSums& s, int64_t channels) {
-  if (s.sum.empty()) return {};
-  return {{s.sum.begin(), s.sum.begin() + channels}, {s.sum_sq.begin(), s.sum_sq.begin() + channels}};
 }
 
 /// A gradient that may be written into: the given one if nobody else holds it, else a copy.
@@ -70,9 +66,9 @@ DenseBlockResult dense_block(const Variable& x, const std::vector<DenseLayerPara
   const Tensor block = block_buffer(x.value(), layers, std::move(buffer));
   ChannelSums sums;
   if (options.training) {
-    sums.sum.resize(block.size(1));
-    sums.sum_sq.resize(block.size(1));
-    ops::channel_sums(x.value(), part(sums.sum, 0, first), part(sums.sum_sq, 0, first));
+    sums = zero_sums(block.size(1), block);
+    const ChannelSums of_x = part(sums, 0, first);
+    ops::channel_sums(x.value(), of_x.sum, of_x.sum_sq);
   }
 
   std::vector<KeptLayer> kept;
@@ -81,7 +77,7 @@ DenseBlockResult dense_block(const Variable& x, const std::vector<DenseLayerPara
   for (const DenseLayerParameters& l : layers) {
     const int64_t growth = l.conv2.size(0), middle = l.conv1.size(0);
     const Tensor seen = block.narrow(1, 0, in), fresh = block.narrow(1, in, growth);
-    FusedNorm norm1(seen, prefix(sums, in), l.norm1, options);
+    FusedNorm norm1(seen, part(sums, 0, in), l.norm1, options);
     if (inference) {
       if (!narrow.defined())
         narrow = empty({x.size(0), middle, x.size(2), x.size(3)}, {.dtype = x.dtype(), .device = block.device()});
@@ -90,13 +86,13 @@ DenseBlockResult dense_block(const Variable& x, const std::vector<DenseLayerPara
       ops::conv2d(seen, l.conv1.value(), k1x1, norm1.reader(), norm_relu, narrow, ops::Packing::cached);
       ops::conv2d(narrow, l.conv2.value(), k3x3, {}, {}, fresh, ops::Packing::cached);
     } else {
-      ChannelSums middle_sums;
-      if (options.training) middle_sums = {std::vector<double>(middle), std::vector<double>(middle)};
+      const ChannelSums middle_sums = options.training ? zero_sums(middle, block) : ChannelSums();
       narrow = ops::conv2d(seen, l.conv1.value(), k1x1, norm1.reader(),
-                           {.sum = part(middle_sums.sum, 0, middle), .sum_sq = part(middle_sums.sum_sq, 0, middle)});
+                           {.sum = middle_sums.sum, .sum_sq = middle_sums.sum_sq});
       FusedNorm norm2(narrow, middle_sums, l.norm2, options);
-      ops::conv2d(narrow, l.conv2.value(), k3x3, norm2.reader(),
-                  {.sum = part(sums.sum, in, growth), .sum_sq = part(sums.sum_sq, in, growth)}, fresh);
+      const ChannelSums fresh_sums = part(sums, in, growth);
+      ops::conv2d(narrow, l.conv2.value(), k3x3, norm2.reader(), {.sum = fresh_sums.sum, .sum_sq = fresh_sums.sum_sq},
+                  fresh);
       if (keep)
         kept.push_back({std::move(norm1), std::move(norm2), narrow,
                         Saved("dense_block", "conv1 weight", l.conv1.value()),
@@ -105,37 +101,41 @@ DenseBlockResult dense_block(const Variable& x, const std::vector<DenseLayerPara
     in += growth;
   }
 
-  auto backward = [block = Saved("dense_block", "features", block), kept, first](Backward& b) mutable {
+  auto backward = [block = Saved("dense_block", "features", block), kept, first,
+                   training = options.training](Backward& b) mutable {
     const Tensor g = own(b.take_grad());
     const Tensor& x = block.get();
     std::vector<Tensor> grads(1 + 6 * kept.size());
-    std::vector<double> rest_a(x.size(1)), rest_b(x.size(1));  // of each channel's gradient: + rest_a + rest_b * x
-    auto finish = [&](FusedNorm& norm, int at) {
-      BatchNormGradients n = norm.finish();
-      grads[at] = ops::channel_vector(n.weight, x);
-      grads[at + 1] = ops::channel_vector(n.bias, x);
-      return n;
+    const Tensor rest = zeros({2, x.size(1)}, {.dtype = Dtype::f64, .device = x.device()});
+    const Tensor rest_a = rest.select(0, 0), rest_b = rest.select(0, 1);
+    const auto keep_grads = [&](const ops::NormGradients& n, int at) {
+      grads[at] = n.weight;
+      grads[at + 1] = n.bias;
+    };
+    /// These channels' gradient g += rest_a + rest_b * x: all their readers are done.
+    const auto complete = [&](const Tensor& g, int64_t from) {
+      if (!training) return;
+      const Tensor ab = rest.narrow(1, from, g.size(1)).to(parameter_dtype(x.dtype()));
+      ops::channel_affine_add_(x.narrow(1, from, g.size(1)), ab.select(0, 0), ab.select(0, 1), g);
     };
     for (int i = int(kept.size()) - 1; i >= 0; --i) {
       KeptLayer& l = kept[i];
       const int at = 1 + 6 * i;  // of this layer's parameters among the inputs
       const Tensor fresh = g.narrow(1, l.in, l.growth), seen = x.narrow(1, 0, l.in);
-      add_affine_(x.narrow(1, l.in, l.growth), part(rest_a, l.in, l.growth), part(rest_b, l.in, l.growth), fresh);
+      complete(fresh, l.in);
       if (b.wanted(at + 5))
         grads[at + 5] = ops::conv2d_backward_weight(l.narrow, fresh, l.conv2.get(), k3x3, l.norm2.reader());
       const Tensor g_narrow =
           ops::conv2d_backward_data(fresh, l.conv2.get(), l.narrow.shape(), k3x3, l.norm2.gate(l.narrow));
-      const BatchNormGradients n2 = finish(l.norm2, at + 3);
-      add_affine_(l.narrow, n2.a, n2.b, g_narrow);
+      keep_grads(l.norm2.finish(l.narrow, g_narrow), at + 3);
       if (b.wanted(at + 2))
         grads[at + 2] = ops::conv2d_backward_weight(seen, g_narrow, l.conv1.get(), k1x1, l.norm1.reader());
       ops::conv2d_backward_data(g_narrow, l.conv1.get(), seen.shape(), k1x1, l.norm1.gate(seen), g.narrow(1, 0, l.in),
                                 true);
-      const BatchNormGradients n1 = finish(l.norm1, at);
-      for (int64_t c = 0; c < l.in; ++c) rest_a[c] += n1.a[c], rest_b[c] += n1.b[c];
+      keep_grads(l.norm1.finish_later(seen, rest_a.narrow(0, 0, l.in), rest_b.narrow(0, 0, l.in)), at);
     }
     grads[0] = g.narrow(1, 0, first);
-    add_affine_(x.narrow(1, 0, first), part(rest_a, 0, first), part(rest_b, 0, first), grads[0]);
+    complete(grads[0], 0);
     return grads;
   };
   return {record("dense_block", block, inputs, std::move(backward)), std::move(sums)};
@@ -157,10 +157,8 @@ Variable dense_transition(const Variable& x, const ChannelSums& sums, const Norm
     if (b.wanted(3)) grads[3] = ops::conv2d_backward_weight(pooled, gy, weight.get());
     const Tensor g_pooled = ops::conv2d_backward_data(gy, weight.get(), pooled.shape());
     grads[0] = ops::norm_relu_pool2_backward(g_pooled, fused.gate(x.get()));
-    const BatchNormGradients n = fused.finish();
-    add_affine_(x.get(), n.a, n.b, grads[0]);
-    grads[1] = ops::channel_vector(n.weight, gy);
-    grads[2] = ops::channel_vector(n.bias, gy);
+    const ops::NormGradients n = fused.finish(x.get(), grads[0]);
+    grads[1] = n.weight, grads[2] = n.bias;
     return grads;
   };
   return record("dense_transition", y, inputs, std::move(backward));
@@ -175,9 +173,8 @@ Variable norm_relu_max_pool2d(const Variable& x, const NormParameters& norm, con
                    fused](Backward& b) mutable {
     const Tensor g = ops::max_pool2d_backward(b.grad(), indices, x.get().shape());
     ops::channel_gate(g, fused.gate(x.get()), g);
-    const BatchNormGradients n = fused.finish();
-    add_affine_(x.get(), n.a, n.b, g);
-    return std::vector<Tensor>{g, ops::channel_vector(n.weight, g), ops::channel_vector(n.bias, g)};
+    const ops::NormGradients n = fused.finish(x.get(), g);
+    return std::vector<Tensor>{g, n.weight, n.bias};
   };
   return record("norm_relu_max_pool2d", pooled.y, {x, norm.weight, norm.bias}, std::move(backward));
 }

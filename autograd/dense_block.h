@@ -6,7 +6,7 @@
 // A channel's batch statistics do not depend on who reads it. They are taken once, while it is written, and each
 // layer's norm becomes a scale and a shift inside its convolution's read. In the backward pass norm and ReLU are
 // recomputed the same way. Every reader r of a channel x sends it  scale_r * d_r + a_r + b_r * x  (see
-// batch_norm_gradients); the first term is added in place by the convolution, and sum a_r + (sum b_r) * x once, when
+// norm_gradients); the first term is added in place by the convolution, and sum a_r + (sum b_r) * x once, when
 // the channel's gradient is complete.
 #pragma once
 #include "autograd/batch_stats.h"
@@ -15,10 +15,10 @@
 
 namespace ar {
 
-/// One batch norm's parameters (C) and running statistics (C).
+/// One batch norm's parameters (C) and running statistics (C), with the count () i64 of their batches, if it is kept.
 struct NormParameters {
   Variable weight, bias;
-  Tensor running_mean, running_var;
+  Tensor running_mean, running_var, num_batches_tracked = {};
 };
 
 /// norm1 - ReLU - conv1 (1x1) - norm2 - ReLU - conv2 (3x3, padding 1), named as in torchvision's _DenseLayer.

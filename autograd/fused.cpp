@@ -1,7 +1,6 @@
 #include "autograd/fused.h"
 
 #include "autograd/elementwise.h"
-#include "tensor/batch_norm_math.h"
 #include "tensor/ops_norm.h"
 
 namespace ar {
@@ -16,7 +15,8 @@ Variable unfused(const Variable& x, const Variable& weight, const Tensor& runnin
                           {.training = o.training,
                            .momentum = o.momentum,
                            .eps = o.eps,
-                           .activation = relu_in_norm ? Activation::relu : Activation::none});
+                           .activation = relu_in_norm ? Activation::relu : Activation::none,
+                           .num_batches_tracked = o.num_batches_tracked});
   if (residual.defined()) y = add(y, residual);
   return relu_in_norm ? y : activate(y, o.activation, o.slope);
 }
@@ -45,24 +45,27 @@ Variable conv_norm_activation(const Variable& x, const Variable& weight, const T
   if ((grad_enabled() && needs_grad) || o.training || !running_mean.defined() || !running_var.defined())
     return unfused(x, weight, running_mean, running_var, norm_weight, norm_bias, o, residual);
 
-  const auto doubles = [&](const char* what, const Tensor& t) {
-    AR_CHECK(t.shape() == Dims{weight.size(0)} && t.dtype() == parameter_dtype(x.dtype()),
+  const auto checked = [&](const char* what, const Tensor& t) {
+    AR_CHECK(!t.defined() || (t.shape() == Dims{weight.size(0)} && t.dtype() == parameter_dtype(x.dtype())),
              "conv_norm_activation: ", what, " must have shape [", weight.size(0), "] and be ",
              parameter_dtype(x.dtype()), ", it has ", t.shape(), " and is ", t.dtype());
-    return t.to_vector<double>();
+    return t;
   };
-  const ChannelStats stats{doubles("running_mean", running_mean), doubles("running_var", running_var)};
-  const auto w = norm_weight.defined() ? doubles("the norm's weight", norm_weight.value()) : std::vector<double>();
-  const auto b = norm_bias.defined() ? doubles("the norm's bias", norm_bias.value()) : std::vector<double>();
-  const ChannelAffine affine = batch_norm_affine(stats, w, b, o.eps);
-  const ops::Epilogue epilogue{.scale = ops::channel_vector(affine.scale, x.value()),
-                               .shift = ops::channel_vector(affine.shift, x.value()),
+  const auto value = [](const Variable& v) { return v.defined() ? v.value() : Tensor(); };
+  const Dims shape = ops::conv2d_shape(x.shape(), weight.shape(), o.conv);
+  const Tensor like = empty({0, shape[1]}, x.value().options());
+  const ops::NormVectors norm = ops::norm_vectors(like, {.weight = checked("the norm's weight", value(norm_weight)),
+                                                         .bias = checked("the norm's bias", value(norm_bias)),
+                                                         .running_mean = checked("running_mean", running_mean),
+                                                         .running_var = checked("running_var", running_var),
+                                                         .eps = o.eps});
+  const ops::Epilogue epilogue{.scale = norm.scale,
+                               .shift = norm.shift,
                                .accumulate = residual.defined(),
                                .activation = o.activation,
                                .slope = o.slope};
   Tensor out;
   if (residual.defined()) {
-    const Dims shape = ops::conv2d_shape(x.shape(), weight.shape(), o.conv);
     AR_CHECK(residual.shape() == shape, "conv_norm_activation: residual must have shape ", shape, ", it has ",
              residual.shape());
     out = residual.value().clone(Layout::channels_last);

@@ -11,7 +11,8 @@ struct ConvNormOptions {
   double momentum = 0.1;
   double eps = 1e-5;
   Activation activation = Activation::none;
-  double slope = 0.01;  // of leaky_relu
+  double slope = 0.01;              // of leaky_relu
+  Tensor num_batches_tracked = {};  // as batch_norm's
 };
 
 /// y = activation(batch_norm(conv2d(x, weight)) + residual); residual undefined: none, else of y's shape. Arguments as

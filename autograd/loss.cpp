@@ -26,9 +26,15 @@ namespace {
 
 /// What the targets say, for x (N,C,...).
 struct Targets {
-  Tensor index;      // (N,...): the class, -1 where it does not count
-  Tensor weight;     // (N,...): the class's weight, 0 where it does not count
-  double total = 0;  // the sum of the weights: what the mean divides by
+  Tensor index;   // (N,...): the class, negative where it does not count
+  Tensor weight;  // (N,...): the class's weight, 0 where it does not count
+
+  /// factor / (the sum of the weights) for a mean, else the factor: () of x's dtype, with which results are multiplied.
+  Tensor scale(double factor, Reduction reduction) const {
+    const Tensor total = reduction == Reduction::mean ? ops::sum(weight).to(Dtype::f64)
+                                                      : ones({}, {.dtype = Dtype::f64, .device = weight.device()});
+    return ops::affine(ops::unary(UnaryOp::reciprocal, total), factor).to(weight.dtype());
+  }
 };
 
 /// The class weights (C), or ones, as a view of x's shape.
@@ -37,6 +43,24 @@ Tensor class_weights(const Tensor& x, const Tensor& weight) {
   if (!weight.defined()) return ones(shape, x.options()).expand(x.shape());
   shape[1] = x.size(1);
   return weight.reshape(shape).expand(x.shape());
+}
+
+/// Checked on the host, which waits for targets on a GPU only where ignore_index is not negative: else these serve as
+/// they are.
+Tensor class_index(const char* op, const Tensor& x, const Tensor& target, const LossOptions& options) {
+  if (target.device() == x.device() && !x.device().is_cpu() && options.ignore_index < 0) return target;
+  const int64_t classes = x.size(1);
+  std::vector<int64_t> index = target.to_vector<int64_t>();
+  bool any = false;
+  for (int64_t& t : index) {
+    AR_CHECK((t >= 0 && t < classes) || t == options.ignore_index, op, ": target ", t, " is outside [0, ", classes,
+             ") and not ignore_index (", options.ignore_index, ")");
+    if (t == options.ignore_index) t = -1;
+    any = any || t >= 0;
+  }
+  AR_CHECK(any || options.reduction != Reduction::mean, op, ": nothing to average: none of the ", index.size(),
+           " targets counts");
+  return from_vector(index, target.shape()).to(x.device());
 }
 
 Targets read_targets(const char* op, const Tensor& x, const Tensor& target, const LossOptions& options) {
@@ -53,29 +77,18 @@ Targets read_targets(const char* op, const Tensor& x, const Tensor& target, cons
     AR_CHECK(options.weight.dtype() == x.dtype(), op, ": weights must be ", x.dtype(), " as x is, not ",
              options.weight.dtype());
   }
-  std::vector<int64_t> index = target.to_vector<int64_t>();
-  bool any = false;
-  for (int64_t& t : index) {
-    AR_CHECK((t >= 0 && t < classes) || t == options.ignore_index, op, ": target ", t, " is outside [0, ", classes,
-             ") and not ignore_index (", options.ignore_index, ")");
-    if (t == options.ignore_index) t = -1;
-    any = any || t >= 0;
-  }
-  AR_CHECK(any || options.reduction != Reduction::mean, op, ": nothing to average: none of the ", index.size(),
-           " targets counts");
   Targets t;
-  t.index = from_vector(index, target.shape()).to(x.device());
+  t.index = class_index(op, x, target, options);
   t.weight = ops::pick(op, class_weights(x, options.weight), 1, t.index);
-  t.total = ops::sum(t.weight).item();
   return t;
 }
 
 Variable nll(const char* op, const Variable& x, const Targets& t, Reduction reduction) {
   const Tensor each = ops::mul(ops::pick(op, x.value(), 1, t.index), t.weight);
-  const double factor = reduction == Reduction::mean ? -1 / t.total : -1;
-  const Tensor y = ops::affine(reduction == Reduction::none ? each : ops::sum(each), factor);
+  const Tensor factor = t.scale(-1, reduction);
+  const Tensor y = ops::mul(reduction == Reduction::none ? each : ops::sum(each), factor);
   return record(op, y, {x}, [t, factor, shape = x.shape(), options = x.value().options()](Backward& ctx) {
-    const Tensor g = ops::affine(ops::mul(t.weight, ctx.grad()), factor);
+    const Tensor g = ops::mul(ops::mul(t.weight, ctx.grad()), factor);
     return std::vector<Tensor>{ops::pick_backward(g, 1, t.index, shape, options)};
   });
 }
@@ -95,10 +108,9 @@ Variable cross_entropy(const Variable& logits, const Tensor& target, const LossO
   const Variable loss = nll("cross_entropy", x, t, options.reduction);
   if (eps == 0) return loss;
   // Every class's share: -eps / C * sum over c of weight[c] * x[n,c] where target n counts.
-  const double mean = options.reduction == Reduction::mean ? 1 / t.total : 1;
   const Tensor counts = ops::pick("cross_entropy", class_weights(x.value(), {}), 1, t.index).unsqueeze(1);
-  const Tensor share =
-      ops::affine(ops::mul(class_weights(x.value(), options.weight), counts), -eps / double(x.size(1)) * mean);
+  const Tensor share = ops::mul(ops::mul(class_weights(x.value(), options.weight), counts),
+                                t.scale(-eps / double(x.size(1)), options.reduction));
   const Variable smooth = mul(x, share);
   return loss * (1 - eps) + (options.reduction == Reduction::none ? sum(smooth, {1}) : sum(smooth));
 }

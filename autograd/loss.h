@@ -19,7 +19,9 @@ struct LossOptions {
 };
 
 /// log_probabilities (N,C) or (N,C,...), target i64 (N) or (N,...): loss = -weight[t] * x[n,t]; the mean divides by the
-/// sum of the weights used. Throws Error on targets outside [0, C) other than ignore_index.
+/// sum of the weights used. Throws Error on targets outside [0, C) other than ignore_index, and when a mean has none.
+/// Targets on a GPU are not looked at by the host (unless ignore_index is 0 or more): negative ones do not count, too
+/// large ones and a mean of none give NaN.
 Variable nll_loss(const Variable& log_probabilities, const Tensor& target, const LossOptions& options = {});
 /// nll_loss of log_softmax over dimension 1, the target spread by label smoothing eps: (1 - eps) for its class + eps /
 /// C for each.

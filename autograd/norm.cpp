@@ -8,10 +8,6 @@
 namespace ar {
 namespace {
 
-using Vector = std::vector<double>;
-
-Vector doubles(const Tensor& t) { return t.defined() ? t.to_vector<double>() : Vector(); }
-
 void check_arguments(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
                      const Tensor& bias, Activation activation) {
   AR_CHECK(x.rank() >= 2 && x.rank() <= 5,
@@ -48,43 +44,42 @@ Variable batch_norm(const Variable& x, const Tensor& running_mean, const Tensor&
   }
 
   const bool of_batch = options.training || !running_mean.defined();
-  const int64_t channels = x.size(1), count = values_per_channel(x.value());
+  const int64_t count = values_per_channel(x.value());
   AR_CHECK(!options.training || count != 1, "batch_norm: training needs more than one value per channel, x is ",
            x.shape());
 
-  Tensor offset;  // a batch far from zero is normalised as x + offset: the backward pass makes that copy again
-  ChannelStats stats;
+  ops::NormSource source{.weight = w,
+                         .bias = beta,
+                         .running_mean = running_mean,
+                         .running_var = running_var,
+                         .momentum = options.momentum,
+                         .num_batches_tracked = options.num_batches_tracked,
+                         .eps = options.eps};
   if (of_batch && count > 0) {
-    const BatchStats batch(x.value());
-    offset = batch.offset, stats = batch.stats;
-    if (options.training && running_mean.defined() && !recomputing())
-      update_running_(running_mean, running_var, batch.of_x(), count, options.momentum);
-  } else if (running_mean.defined()) {
-    stats = {doubles(running_mean), doubles(running_var)};
-  } else {
-    stats = {Vector(channels, 0), Vector(channels, 1)};  // of nothing: any will do
+    const BatchSums batch(x.value());
+    source.sum = batch.sums.sum, source.sum_sq = batch.sums.sum_sq, source.count = count;
+    // A batch far from zero is normalised as x + offset: the backward pass makes that copy again.
+    source.offset = batch.offset, source.shifted = true;
+    source.update = options.training && running_mean.defined() && !recomputing();
   }
-
-  const Vector w_values = doubles(w);
-  const ChannelAffine affine = batch_norm_affine(stats, w_values, doubles(beta), options.eps);
-  const Tensor scale = ops::channel_vector(affine.scale, x.value());
-  const Tensor shift = ops::channel_vector(affine.shift, x.value());
-  Tensor y = ops::channel_affine(shifted(x.value(), offset), scale, shift, options.activation);
+  const ops::NormVectors vectors = ops::norm_vectors(x.value(), source);
+  Tensor y = ops::channel_affine(shifted(x.value(), source.offset), vectors.scale, vectors.shift, options.activation);
 
   const Saved saved("batch_norm", "input", x.value());
   const bool relu = options.activation == Activation::relu;
-  return record(
-      "batch_norm", std::move(y), {x, weight, bias},
-      [saved, offset, stats, w_values, scale, shift, relu, of_batch, count,
-       eps = options.eps](Backward& b) -> std::vector<Tensor> {
-        const Tensor input = shifted(saved.get(), offset);
-        const auto vector = [&](const Vector& v) { return ops::channel_vector(v, input); };
-        Vector sum_d(stats.mean.size()), sum_dx(stats.mean.size());
-        const Tensor gx = ops::channel_gate(b.grad(), {input, scale, shift, relu, sum_d, sum_dx, vector(stats.mean)});
-        const auto g = batch_norm_gradients(stats, w_values, eps, sum_d, sum_dx, std::max<int64_t>(count, 1));
-        if (of_batch && b.wanted(0)) ops::channel_affine_add_(input, vector(g.a), vector(g.b), gx);
-        return {gx, vector(g.weight), vector(g.bias)};
-      });
+  return record("batch_norm", std::move(y), {x, weight, bias},
+                [saved, offset = source.offset, vectors, w, relu, of_batch, count,
+                 eps = options.eps](Backward& b) -> std::vector<Tensor> {
+                  const Tensor input = shifted(saved.get(), offset);
+                  const ChannelSums d = zero_sums(input.size(1), input);
+                  const Tensor gx = ops::channel_gate(
+                      b.grad(), {input, vectors.scale, vectors.shift, relu, d.sum, d.sum_sq, vectors.center});
+                  const bool rest = of_batch && b.wanted(0);
+                  const ops::NormGradients g = ops::norm_gradients(input, vectors, w, eps, std::max<int64_t>(count, 1),
+                                                                   d.sum, d.sum_sq, {.wanted = rest});
+                  if (rest) ops::channel_affine_add_(input, g.a, g.b, gx);
+                  return {gx, g.weight, g.bias};
+                });
 }
 
 Variable local_response_norm(const Variable& x, const LrnParams& params) {

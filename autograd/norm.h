@@ -10,6 +10,7 @@ struct BatchNormOptions {
   double momentum = 0.1;
   double eps = 1e-5;
   Activation activation = Activation::none;  // relu: y = max(norm(x), 0) in the same pass
+  Tensor num_batches_tracked = {};           // () i64, grows by 1 when running statistics move; may be undefined
 };
 
 /// Ioffe & Szegedy 2015. x (N,C), (N,C,L), (N,C,H,W) or (N,C,T,H,W); per channel over all other dimensions:

@@ -3,7 +3,7 @@
 // A block is 32 channels x 8 pixels, so a warp reads 32 neighbouring channels of one pixel. Blocks lie in a grid of
 // (channel tiles, parts of the pixels); a thread goes down its channel, adds up in registers, the 8 threads of a
 // channel meet in shared memory, and each part writes its sums to a row of its own. A second kernel adds up the rows in
-// order, so that equal inputs give equal bits.
+// order, so that equal inputs give equal bits. The sums stay on the device.
 #pragma once
 #include "cuda/each.h"
 #include "tensor/kernels.h"
@@ -15,6 +15,41 @@ struct Two {
   T a, b;
 };
 
+// What a thread adds up of what a pass returns for its elements: the type Sums of the pass.
+
+/// Nothing.
+struct NoSums {
+  AR_HD void add(NoSums) {}
+  AR_HD Two<double> totals() const { return {0, 0}; }
+};
+
+/// The two numbers returned.
+template <class T>
+struct PairSums {
+  Sum<T> a, b;
+  AR_HD void add(Two<T> v) { a.add(v.a), b.add(v.b); }
+  AR_HD Two<double> totals() const { return {a.total(), b.total()}; }
+};
+
+/// The number returned, and its square. Both are summed about the thread's first value, and moved back in f64: so the
+/// variance that is made of them keeps its digits where a mean is far from zero.
+template <class T>
+struct MomentSums {
+  T pivot = 0;
+  int64_t count = 0;
+  PairSums<T> about;
+  AR_HD void add(T v) {
+    if (count++ == 0) pivot = v;
+    const T d = v - pivot;
+    about.add({d, d * d});
+  }
+  AR_HD Two<double> totals() const {
+    const Two<double> s = about.totals();
+    const double p = double(pivot), n = double(count);
+    return {s.a + n * p, s.b + 2 * p * s.a + n * p * p};
+  }
+};
+
 /// Offsets from one channel to the next, of K operands.
 template <int K>
 struct ChannelSteps {
@@ -23,25 +58,24 @@ struct ChannelSteps {
 
 constexpr int kTileChannels = 32, kTilePixels = 8;
 
-template <class T, int K, class F>
+template <int K, class F>
 __global__ void __launch_bounds__(kTileChannels* kTilePixels)
     channel_pass_kernel(Walk<K> pixels, int64_t channels, ChannelSteps<K> steps, F f, double* partial) {
   SHARED(sums, double[2][kTilePixels][kTileChannels]);
   const int64_t channel = int64_t(blockIdx.x) * kTileChannels + threadIdx.x;
-  Sum<T> sum_a, sum_b;
+  typename F::Sums thread_sums;
   if (channel < channels)
     for (int64_t p = int64_t(blockIdx.y) * kTilePixels + threadIdx.y; p < pixels.numel;
          p += int64_t(gridDim.y) * kTilePixels) {
       int64_t at[K];
       pixels.at(p, at);
       for (int k = 0; k < K; ++k) at[k] += channel * steps.step[k];
-      const Two<T> two = f(channel, at);
-      sum_a.add(two.a);
-      sum_b.add(two.b);
+      thread_sums.add(f(channel, at));
     }
   if (!partial) return;  // alike for all threads
-  sums[0][threadIdx.y][threadIdx.x] = sum_a.total();
-  sums[1][threadIdx.y][threadIdx.x] = sum_b.total();
+  const Two<double> totals = thread_sums.totals();
+  sums[0][threadIdx.y][threadIdx.x] = totals.a;
+  sums[1][threadIdx.y][threadIdx.x] = totals.b;
   __syncthreads();
   if (threadIdx.y >= 2 || channel >= channels) return;
   double total = 0;
@@ -49,24 +83,23 @@ __global__ void __launch_bounds__(kTileChannels* kTilePixels)
   partial[(int64_t(blockIdx.y) * 2 + threadIdx.y) * channels + channel] = total;
 }
 
-/// totals[i] = sum over the rows of row[i].
+/// sum[c] += all rows' sums of channel c.
 struct AddRows {
   const double* rows;
-  int64_t parts, n;
-  double* totals;
+  int64_t parts, channels;
+  double *sum_a, *sum_b;  // either may be null
   AR_HD void operator()(int64_t i) const {
+    double* const to = i < channels ? sum_a : sum_b;
+    if (!to) return;
     double total = 0;
-    for (int64_t p = 0; p < parts; ++p) total += rows[p * n + i];
-    totals[i] = total;
+    for (int64_t p = 0; p < parts; ++p) total += rows[p * 2 * channels + i];
+    to[i < channels ? i : i - channels] += total;
   }
 };
 
-/// Adds the device's sums [2][channels] to those of the host (either may be null), and waits for them.
-void add_sums(const double* device, int64_t channels, double* sum_a, double* sum_b);
-
-/// f(channel, offsets) -> Two<T> for every element of the views, (N,C,...) with one shape; sum_a[c] and sum_b[c] (host
-/// memory, either may be null) grow by the sums of what it returns.
-template <class T, int K, class F>
+/// f(channel, offsets) for every element of the views, (N,C,...) with one shape; sum_a[c] and sum_b[c] (device memory,
+/// either may be null) grow by the totals of F::Sums over what it returns.
+template <int K, class F>
 void channel_pass(const View* const (&views)[K], const F& f, double* sum_a = nullptr, double* sum_b = nullptr) {
   const Walk<K> pixels = make_walk(views, Order::memory, ~(1u << 1));
   const int64_t channels = views[0]->shape[1];
@@ -78,15 +111,12 @@ void channel_pass(const View* const (&views)[K], const F& f, double* sum_a = nul
   parts = parts > useful ? useful : parts;
   parts = parts < 1 ? 1 : parts > 65535 ? 65535 : parts;
   const bool wanted = sum_a || sum_b;
-  const Scratch partial(wanted ? (parts + 1) * 2 * channels * int64_t(sizeof(double)) : 0);
+  const Scratch partial(wanted ? parts * 2 * channels * int64_t(sizeof(double)) : 0);
   double* const rows = wanted ? partial.as<double>() : nullptr;
-  gpu::launch(channel_pass_kernel<T, K, F>,
+  gpu::launch(channel_pass_kernel<K, F>,
               {dim3(unsigned(tiles), unsigned(parts)), dim3(kTileChannels, kTilePixels), 0, stream()}, pixels, channels,
               steps, f, rows);
-  if (!wanted) return;
-  double* const totals = rows + parts * 2 * channels;
-  each_item(2 * channels, AddRows{rows, parts, 2 * channels, totals});
-  add_sums(totals, channels, sum_a, sum_b);
+  if (wanted) each_item(2 * channels, AddRows{rows, parts, channels, sum_a, sum_b});
 }
 
 /// y = activation(x), NaN kept.

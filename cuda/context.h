@@ -25,6 +25,10 @@ class Scratch {
   int64_t bytes_;
 };
 
+/// Copies from host memory, which may be changed as soon as this returns.
+void upload(void* device, const void* host, int64_t bytes);
+/// Waits for all work asked for.
+void wait();
 /// Copies from the device and waits for it.
 void read_back(void* host, const void* device, int64_t bytes);
 

@@ -36,9 +36,23 @@ gpu::Stream stream() {
 Scratch::Scratch(int64_t bytes) : data_(bytes > 0 ? allocator().allocate(bytes) : nullptr), bytes_(bytes) {}
 Scratch::~Scratch() { allocator().release(data_, bytes_); }
 
+namespace {
+std::atomic<int64_t> waits{0}, uploads{0};
+}
+
+void upload(void* device, const void* host, int64_t bytes) {
+  ++uploads;
+  gpu::upload(device, host, std::size_t(bytes), stream());
+}
+
+void wait() {
+  ++waits;
+  gpu::synchronize(stream());
+}
+
 void read_back(void* host, const void* device, int64_t bytes) {
   gpu::copy(host, device, std::size_t(bytes), stream());
-  gpu::synchronize(stream());
+  wait();
 }
 
 namespace {
@@ -92,9 +106,9 @@ extern "C" const ar::Backend* ar_cuda_open(int index) {
       .kernels = &table,
       .allocate = [](int64_t bytes) { return use_device_here(), allocator().allocate(bytes); },
       .release = [](void* data, int64_t bytes) { allocator().release(data, bytes); },
-      .upload = [](void* to, const void* from, int64_t bytes) { gpu::upload(to, from, std::size_t(bytes), stream()); },
+      .upload = [](void* to, const void* from, int64_t bytes) { upload(to, from, bytes); },
       .download = [](void* to, const void* from, int64_t bytes) { read_back(to, from, bytes); },
-      .synchronize = [] { gpu::synchronize(stream()); },
+      .synchronize = [] { wait(); },
       .allocate_pinned = [](int64_t bytes) { return use_device_here(), pinned_memory().allocate(bytes); },
       .release_pinned = [](void* data, int64_t bytes) { pinned_memory().release(data, bytes); },
       .copy = [](void* to, const void* from, int64_t bytes,
@@ -103,11 +117,15 @@ extern "C" const ar::Backend* ar_cuda_open(int index) {
       .destroy_event = [](void* event) { gpu::destroy(gpu::Event{event}); },
       .record = [](void* event, Queue queue) { gpu::record({event}, stream_of(queue)); },
       .wait = [](Queue queue, void* event) { gpu::wait(stream_of(queue), {event}); },
-      .synchronize_event = [](void* event) { gpu::synchronize(gpu::Event{event}); },
+      .synchronize_event = [](void* event) { ++waits, gpu::synchronize(gpu::Event{event}); },
       .milliseconds = [](void* begin, void* end) { return double(gpu::milliseconds({begin}, {end})); },
       .memory_stats = [] { return allocator().stats(); },
       .reset_peak_memory = [] { allocator().reset_peak(); },
-      .empty_cache = [] { allocator().empty_cache(); }};
+      .empty_cache = [] { allocator().empty_cache(); },
+      .host_traffic =
+          [] {
+            return HostTraffic{waits, uploads};
+          }};
   if (opened == index) return &backend;
   const int devices = gpu::device_count();
   AR_CHECK(devices > 0, "device cuda:", index, ": no CUDA device is visible");

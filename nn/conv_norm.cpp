@@ -13,7 +13,8 @@ Variable conv_norm(const Conv2d& conv, const BatchNorm2d& norm, const Variable& 
        .momentum = mode.momentum,
        .eps = mode.eps,
        .activation = activation,
-       .slope = slope},
+       .slope = slope,
+       .num_batches_tracked = mode.num_batches_tracked},
       residual);
 }
 

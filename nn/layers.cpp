@@ -105,14 +105,11 @@ void BatchNorm::members(Members& add) {
 }
 
 BatchNormOptions BatchNorm::begin_pass() const {
-  double momentum = options_.momentum.value_or(0);
-  if (is_training() && num_batches_tracked.defined() && !recomputing()) {
-    const double batches = num_batches_tracked.item() + 1;
-    num_batches_tracked.fill(batches);
-    momentum = options_.momentum.value_or(1 / batches);
-  }
   const bool use_batch = is_training() || !options_.track_running_stats;
-  return {.training = use_batch, .momentum = momentum, .eps = options_.eps};
+  double momentum = options_.momentum.value_or(0);
+  if (!options_.momentum && is_training() && num_batches_tracked.defined())
+    momentum = 1 / (num_batches_tracked.item() + 1);
+  return {.training = use_batch, .momentum = momentum, .eps = options_.eps, .num_batches_tracked = num_batches_tracked};
 }
 
 Variable BatchNorm::forward(const Variable& x, Activation activation) const {

@@ -65,7 +65,8 @@ class BatchNorm : public Module {
   Variable forward(const Variable& x) const override { return forward(x, Activation::none); }
   /// With an activation in the same pass.
   Variable forward(const Variable& x, Activation activation) const;
-  /// How a pass over a batch is to be done now, for ops that fuse the norm. In training this counts the batch.
+  /// How a pass over a batch is to be done now, for ops that fuse the norm. (Without a momentum it reads the number of
+  /// batches, for which the host waits where that is on a GPU.)
   BatchNormOptions begin_pass() const;
   std::string describe() const override;
   const Options& options() const { return options_; }

@@ -166,7 +166,7 @@ void Module::to(Dtype dtype) {
 }
 
 void Module::to(Device device) {
-  change_all([&](const Tensor& t) { return is_floating(t.dtype()) ? t.to(device) : t; });
+  change_all([&](const Tensor& t) { return t.to(device); });
 }
 
 void Module::change_all(const std::function<Tensor(const Tensor&)>& changed) {

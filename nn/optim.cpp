@@ -3,6 +3,7 @@
 #include <cmath>
 #include <map>
 #include <sstream>
+#include <tuple>
 
 #include "tensor/ops_common.h"
 #include "tensor/ops_elementwise.h"
@@ -54,7 +55,8 @@ void Optimizer::add_slots(const std::vector<Variable>& parameters) {
 }
 
 void Optimizer::step() {
-  for (int group = 0; group < int(slots_.size()); ++group)
+  for (int group = 0; group < int(slots_.size()); ++group) {
+    std::vector<Due> due;
     for (Slot& slot : slots_[size_t(group)]) {
       const Tensor& p = slot.parameter.value();
       if (!slot.parameter.grad().defined() || p.numel() == 0) continue;
@@ -63,8 +65,13 @@ void Optimizer::step() {
         AR_CHECK(t.dtype() == p.dtype(), name(), ": a parameter became ", p.dtype(), " while its state is ", t.dtype());
         t = in_order_of(p, t);
       }
-      update(slot, group, p, in_order_of(p, slot.parameter.grad()));
+      const Tensor g = in_order_of(p, slot.parameter.grad());
+      AR_CHECK(g.dtype() == p.dtype() && g.device() == p.device(), name(), ": a parameter is ", p.dtype(), " on ",
+               p.device(), ", its gradient ", g.dtype(), " on ", g.device());
+      due.push_back({&slot, p, g});
     }
+    if (!due.empty()) update(due, group);
+  }
 }
 
 void Optimizer::zero_grad() {
@@ -131,6 +138,27 @@ void Optimizer::load_state_dict(const nn::StateDict& state) {
     for (Slot& slot : group) slot.state = std::move(states[index++]);
 }
 
+namespace {
+
+/// Parameters whose device updates many in one call, by device, type and what else they must have in common.
+template <class Key>
+class Together {
+ public:
+  void add(const Tensor& p, Key key, const OptimTensors& tensors) {
+    lists_[{&ops::kernels_of(p), p.dtype(), key}].push_back(tensors);
+  }
+  /// f(kernels, dtype, key, parameters).
+  template <class F>
+  void each(const F& f) const {
+    for (const auto& [what, list] : lists_) f(*std::get<0>(what), std::get<1>(what), std::get<2>(what), list);
+  }
+
+ private:
+  std::map<std::tuple<const Kernels*, Dtype, Key>, std::vector<OptimTensors>> lists_;
+};
+
+}  // namespace
+
 // ---- SGD ----
 
 SGD::SGD(const std::vector<Variable>& parameters, const SgdOptions& options) { add_group(parameters, options); }
@@ -156,18 +184,28 @@ std::vector<std::pair<std::string, double*>> SGD::options(int group) {
 
 std::vector<Tensor> SGD::fresh_state(const Tensor& parameter) const { return {zeros_like(parameter)}; }
 
-void SGD::update(Slot& slot, int group, const Tensor& p, const Tensor& g) {
+void SGD::update(const std::vector<Due>& due, int group) {
   const SgdOptions& o = group_options(group);
-  const bool first = slot.state.empty();
-  if (o.momentum != 0 && first) slot.state = fresh_state(p);
-  const SgdParams params{.lr = o.lr,
-                         .momentum = o.momentum,
-                         .dampening = o.dampening,
-                         .weight_decay = o.weight_decay,
-                         .nesterov = o.nesterov,
-                         .first_step = first};
-  kernel_for(ops::kernels_of(p).sgd, p.dtype(), "SGD", ops::kernels_of(p).name)(
-      params, p.writable(), g.view(), o.momentum != 0 ? slot.state[0].writable() : View{});
+  SgdParams params{.lr = o.lr,
+                   .momentum = o.momentum,
+                   .dampening = o.dampening,
+                   .weight_decay = o.weight_decay,
+                   .nesterov = o.nesterov};
+  Together<bool> together;  // by whether it is the first step
+  for (const auto& [slot, p, g] : due) {
+    params.first_step = slot->state.empty();
+    if (o.momentum != 0 && params.first_step) slot->state = fresh_state(p);
+    const View buffer = o.momentum != 0 ? slot->state[0].writable() : View{};
+    const Kernels& k = ops::kernels_of(p);
+    if (k.sgd_many[p.dtype()])
+      together.add(p, params.first_step, {p.numel(), p.writable().data, g.view().data, buffer.data});
+    else
+      kernel_for(k.sgd, p.dtype(), "SGD", k.name)(params, p.writable(), g.view(), buffer);
+  }
+  together.each([&](const Kernels& k, Dtype dtype, bool first, const std::vector<OptimTensors>& all) {
+    params.first_step = first;
+    k.sgd_many[dtype](params, nullptr, int64_t(all.size()), all.data());
+  });
 }
 
 // ---- Adam ----
@@ -203,20 +241,34 @@ std::vector<Tensor> Adam::fresh_state(const Tensor& parameter) const {
   return {zeros({}, {.dtype = Dtype::i64}), zeros_like(parameter), zeros_like(parameter)};
 }
 
-void Adam::update(Slot& slot, int group, const Tensor& p, const Tensor& g) {
+AdamParams Adam::params(int group, int64_t step) {
   const AdamOptions& o = group_options(group);
-  if (slot.state.empty()) slot.state = fresh_state(p);
-  const auto& [step, m, v] = std::tie(slot.state[0], slot.state[1], slot.state[2]);
-  step.fill(step.item() + 1);
-  const AdamParams params{.lr = o.lr,
-                          .beta1 = o.beta1,
-                          .beta2 = o.beta2,
-                          .eps = o.eps,
-                          .weight_decay = o.weight_decay,
-                          .decoupled = decoupled_,
-                          .step = int64_t(step.item())};
-  kernel_for(ops::kernels_of(p).adam, p.dtype(), name(), ops::kernels_of(p).name)(params, p.writable(), g.view(),
-                                                                                  m.writable(), v.writable());
+  return {.lr = o.lr,
+          .beta1 = o.beta1,
+          .beta2 = o.beta2,
+          .eps = o.eps,
+          .weight_decay = o.weight_decay,
+          .decoupled = decoupled_,
+          .step = step};
+}
+
+void Adam::update(const std::vector<Due>& due, int group) {
+  Together<int64_t> together;  // by the number of the step
+  for (const auto& [slot, p, g] : due) {
+    if (slot->state.empty()) slot->state = fresh_state(p);
+    const auto& [count, m, v] = std::tie(slot->state[0], slot->state[1], slot->state[2]);
+    count.fill(count.item() + 1);
+    const int64_t step = int64_t(count.item());
+    const Kernels& k = ops::kernels_of(p);
+    if (k.adam_many[p.dtype()])
+      together.add(p, step, {p.numel(), p.writable().data, g.view().data, m.writable().data, v.writable().data});
+    else
+      kernel_for(k.adam, p.dtype(), name(), k.name)(params(group, step), p.writable(), g.view(), m.writable(),
+                                                    v.writable());
+  }
+  together.each([&](const Kernels& k, Dtype dtype, int64_t step, const std::vector<OptimTensors>& all) {
+    k.adam_many[dtype](adam_numbers(params(group, step)), nullptr, int64_t(all.size()), all.data());
+  });
 }
 
 AdamW::AdamW(const std::vector<Variable>& parameters, const AdamWOptions& options) : Adam(true) {
@@ -245,11 +297,8 @@ double power_sum(const Tensor& g, double p) {
   return ops::sum(magnitude).item();
 }
 
-}  // namespace
-
-double clip_grad_norm_(const std::vector<Variable>& parameters, double max_norm, const ClipOptions& options) {
+double clip_one_by_one(const std::vector<Variable>& parameters, double max_norm, const ClipOptions& options) {
   const double p = options.norm_type;
-  AR_CHECK(p > 0, "clip_grad_norm_: norm_type must be positive, it is ", p);
   double norm = 0;
   for (const Variable& v : parameters) {
     if (!v.grad().defined()) continue;
@@ -268,6 +317,41 @@ double clip_grad_norm_(const std::vector<Variable>& parameters, double max_norm,
   return norm;
 }
 
+/// The gradients, if their device clips many in one call: dense ones of one type on one device.
+std::vector<OptimTensors> clipped_together(const std::vector<Variable>& parameters, Tensor& one_of_them) {
+  std::vector<OptimTensors> all;
+  for (const Variable& v : parameters) {
+    const Tensor& g = v.grad();
+    if (!g.defined()) continue;
+    if (!one_of_them.defined()) one_of_them = g;
+    const bool fits = g.is_dense_in_any_order() && g.dtype() == one_of_them.dtype() &&
+                      g.device() == one_of_them.device() && ops::kernels_of(g).clip_norm[g.dtype()];
+    if (!fits) return {};
+    all.push_back({g.numel(), g.writable().data});
+  }
+  return all;
+}
+
+}  // namespace
+
+Tensor clip_grad_norm_tensor_(const std::vector<Variable>& parameters, double max_norm, double p) {
+  AR_CHECK(p > 0, "clip_grad_norm_: norm_type must be positive, it is ", p);
+  Tensor g;
+  const std::vector<OptimTensors> all = clipped_together(parameters, g);
+  if (all.empty()) return full({}, clip_one_by_one(parameters, max_norm, {.norm_type = p}), {.dtype = Dtype::f64});
+  const Tensor norm = empty({}, {.dtype = Dtype::f64, .device = g.device()});
+  ops::kernels_of(g).clip_norm[g.dtype()](p, max_norm, int64_t(all.size()), all.data(),
+                                          static_cast<double*>(norm.writable().data));
+  return norm;
+}
+
+double clip_grad_norm_(const std::vector<Variable>& parameters, double max_norm, const ClipOptions& options) {
+  AR_CHECK(options.norm_type > 0, "clip_grad_norm_: norm_type must be positive, it is ", options.norm_type);
+  Tensor g;
+  if (!options.error_if_nonfinite && !clipped_together(parameters, g).empty())
+    return clip_grad_norm_tensor_(parameters, max_norm, options.norm_type).item();
+  return clip_one_by_one(parameters, max_norm, options);
+}
 void clip_grad_value_(const std::vector<Variable>& parameters, double clip) {
   for (const Variable& v : parameters)
     if (v.grad().defined()) ops::unary_(UnaryOp::clamp, v.grad(), {-clip, clip});

@@ -44,7 +44,12 @@ class Optimizer {
   virtual const char* name() const = 0;
   virtual std::vector<std::string> state_names() const = 0;
   virtual std::vector<Tensor> fresh_state(const Tensor& parameter) const = 0;
-  virtual void update(Slot& slot, int group, const Tensor& parameter, const Tensor& gradient) = 0;
+  /// A parameter with a gradient, which lies in memory as the value does.
+  struct Due {
+    Slot* slot;
+    Tensor p, g;
+  };
+  virtual void update(const std::vector<Due>& due, int group) = 0;
   /// A group's numbers by name.
   virtual std::vector<std::pair<std::string, double*>> options(int group) = 0;
   /// Takes a group's parameters over. Throws Error on none, computed and repeated ones.
@@ -61,7 +66,7 @@ struct Group {
   Options options = {};
 };
 
-/// Optimizers differ in their options and in the update of one parameter.
+/// Optimizers differ in their options and in the update of the parameters.
 template <class OptionsType>
 class GroupedOptimizer : public Optimizer {
  public:
@@ -95,7 +100,7 @@ class SGD : public GroupedOptimizer<SgdOptions> {
   const char* name() const override { return "SGD"; }
   std::vector<std::string> state_names() const override { return {"momentum_buffer"}; }
   std::vector<Tensor> fresh_state(const Tensor& parameter) const override;
-  void update(Slot& slot, int group, const Tensor& parameter, const Tensor& gradient) override;
+  void update(const std::vector<Due>& due, int group) override;
   std::vector<std::pair<std::string, double*>> options(int group) override;
 };
 
@@ -117,10 +122,12 @@ class Adam : public GroupedOptimizer<AdamOptions> {
   const char* name() const override { return decoupled_ ? "AdamW" : "Adam"; }
   std::vector<std::string> state_names() const override { return {"step", "exp_avg", "exp_avg_sq"}; }
   std::vector<Tensor> fresh_state(const Tensor& parameter) const override;
-  void update(Slot& slot, int group, const Tensor& parameter, const Tensor& gradient) override;
+  void update(const std::vector<Due>& due, int group) override;
   std::vector<std::pair<std::string, double*>> options(int group) override;
 
  private:
+  AdamParams params(int group, int64_t step);
+
   bool decoupled_ = false;
 };
 
@@ -143,6 +150,9 @@ struct ClipOptions {
 /// Scales all gradients by max_norm / (norm + 1e-6) if that is below 1, in place. Returns the norm of all gradients
 /// taken as one vector, before. Parameters without gradient are left out.
 double clip_grad_norm_(const std::vector<Variable>& parameters, double max_norm, const ClipOptions& options = {});
+/// The same, with the norm left where the gradients are, () of f64: on a GPU the host does not wait for it. Without
+/// gradients it is 0 on the CPU.
+Tensor clip_grad_norm_tensor_(const std::vector<Variable>& parameters, double max_norm, double norm_type = 2);
 /// Clamps each element of all gradients to [-clip, clip], in place.
 void clip_grad_value_(const std::vector<Variable>& parameters, double clip);
 

@@ -69,6 +69,7 @@ const Kernels& kernels(Device device) {
 MemoryStats memory_stats(Device device) { return device.is_cpu() ? memory_stats() : backend(device).memory_stats(); }
 void reset_peak_memory(Device device) { device.is_cpu() ? reset_peak_memory() : backend(device).reset_peak_memory(); }
 void empty_cache(Device device) { device.is_cpu() ? empty_cache() : backend(device).empty_cache(); }
+HostTraffic host_traffic(Device device) { return device.is_cpu() ? HostTraffic{} : backend(device).host_traffic(); }
 void synchronize(Device device) {
   if (!device.is_cpu()) backend(device).synchronize();
 }

@@ -19,6 +19,13 @@ struct MemoryStats {
 /// other only where an event says so.
 enum class Queue : uint8_t { compute, copies };
 
+/// How often the host waited for a device, and copied to it, since the program started.
+struct HostTraffic {
+  int64_t waits = 0, uploads = 0;
+};
+
+struct Graphs;  // tensor/graphs.h
+
 struct Backend {
   const Kernels* kernels = nullptr;
   /// 64-byte aligned memory; on the CPU with 64 readable and writable bytes of slack behind it. Throws Error when there
@@ -50,6 +57,8 @@ struct Backend {
   MemoryStats (*memory_stats)() = nullptr;
   void (*reset_peak_memory)() = nullptr;
   void (*empty_cache)() = nullptr;
+  HostTraffic (*host_traffic)() = nullptr;
+  const Graphs* graphs = nullptr;  // recorded steps
 };
 
 /// The backend of a device; throws Error with the reason when this build or machine has none. That of CUDA is a library
@@ -72,6 +81,8 @@ void reset_peak_memory();
 void empty_cache();
 /// The same of any device.
 MemoryStats memory_stats(Device);
+/// Nothing on the CPU.
+HostTraffic host_traffic(Device);
 void reset_peak_memory(Device);
 void empty_cache(Device);
 /// Waits for all work that was asked for on the device. Kernels of a GPU run after the call that asks for them.

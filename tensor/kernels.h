@@ -78,7 +78,8 @@ struct ConvReader {
 };
 
 /// What happens to its sums before they are stored, per output channel, in this order:
-/// y = sum * scale + shift;  y += residual memory (accumulate);  y = activation(y);  statistics.
+/// y = sum * scale + shift;  y += residual memory (accumulate);  y = activation(y);  statistics (in the device's
+/// memory).
 struct ConvEpilogue {
   const void* scale = nullptr;  // null: 1
   const void* shift = nullptr;  // null: 0 (a bias is a shift without scale)
@@ -96,12 +97,43 @@ struct ConvGate {
   const void* scale = nullptr;  // [in channels] of the op's parameter type
   const void* shift = nullptr;
   bool relu = false;
-  double* sum_d = nullptr;       // [in channels], added to
+  double* sum_d = nullptr;       // [in channels] in the device's memory, added to
   double* sum_dx = nullptr;      // [in channels], added to
   const void* center = nullptr;  // as scale; null: 0. With the channels' means, sum_dx does not cancel later
 };
 
 enum class ConvPack : int { forward, backward_data };
+
+// ---- batch norm, Ioffe & Szegedy 2015: the numbers per channel (the arithmetic is in batch_norm_math.h) ----
+
+/// From a batch's sums, or else the running statistics, to a scale and a shift. Arrays are [channels], of f64 or of the
+/// parameter type. Where neither is given, mean 0 and var 1.
+struct NormForward {
+  int64_t channels = 0;
+  int64_t count = 0;                                     // values of each channel
+  const double *sum = nullptr, *sum_sq = nullptr;        // of x + offset over these; null: the running statistics serve
+  const void* offset = nullptr;                          // parameter type; null: 0
+  bool shifted = false;                                  // the results are for x + offset, not for x
+  const void *weight = nullptr, *bias = nullptr;         // parameter type; null: 1 and 0
+  void *running_mean = nullptr, *running_var = nullptr;  // parameter type
+  bool update = false;                                   // moves the running statistics towards the batch's
+  int64_t* batches = nullptr;                            // then: a single number that grows by 1; may be null
+  double momentum = 0, eps = 0;
+  double *mean = nullptr, *var = nullptr;                      // results
+  void *scale = nullptr, *shift = nullptr, *center = nullptr;  // results of the parameter type; center is the mean
+};
+
+/// From the sums that a gate made to the gradients of weight and bias, and to the affine rest a + b x of the input's
+/// gradient, which is there where mean and var are x's own. Arrays as above.
+struct NormBackward {
+  int64_t channels = 0, count = 0;
+  const double *mean = nullptr, *var = nullptr, *sum_d = nullptr, *sum_dx = nullptr;
+  const void* weight = nullptr;  // null: 1
+  double eps = 0;
+  void *g_weight = nullptr, *g_bias = nullptr;  // results of the parameter type
+  void *a = nullptr, *b = nullptr;              // the same; null: not wanted
+  double *rest_a = nullptr, *rest_b = nullptr;  // a and b are added to these; null: not wanted
+};
 
 // ---- pooling ----
 
@@ -129,10 +161,38 @@ struct AdamParams {
   int64_t step = 1;        // counted from 1
 };
 
+/// What an update needs of AdamParams, worked out once on the host (Kingma & Ba 2015; Loshchilov & Hutter 2019):
+///   d = g + decay p;  m += (1 - beta1) (d - m);  v = beta2 v + (1 - beta2) d^2;
+///   p = shrink p - step m / (sqrt(v) root_correction + eps)
+struct AdamNumbers {
+  double shrink, decay, fresh1, beta2, fresh2, step, root_correction, eps;
+};
+inline AdamNumbers adam_numbers(const AdamParams& a) {
+  const double t = double(a.step), correction1 = 1 - __builtin_pow(a.beta1, t),
+               correction2 = 1 - __builtin_pow(a.beta2, t);
+  return {.shrink = a.decoupled ? 1 - a.lr * a.weight_decay : 1,
+          .decay = a.decoupled ? 0 : a.weight_decay,
+          .fresh1 = 1 - a.beta1,
+          .beta2 = a.beta2,
+          .fresh2 = 1 - a.beta2,
+          .step = a.lr / correction1,
+          .root_correction = 1 / __builtin_sqrt(correction2),
+          .eps = a.eps};
+}
+
+/// One of many parameters that are updated together: dense, all operands in one order in memory.
+struct OptimTensors {
+  int64_t numel = 0;
+  void* p = nullptr;
+  const void* g = nullptr;
+  void *state1 = nullptr, *state2 = nullptr;  // buffer; or m and v
+};
+
 /// 64-bit key and counter of Philox-4x32-10 (Salmon et al. 2011): element i of the logical (row-major) order draws
 /// number i of the stream, so masks and weights do not depend on device, layout or thread count.
 struct PhiloxState {
   uint64_t seed = 0, offset = 0;
+  const PhiloxState* live = nullptr;  // device memory: the state to use in place of this one; see LiveNumbers
 };
 
 // ---- images and video ----
@@ -197,7 +257,7 @@ struct Kernels {
 
   // Per-channel passes; x (N,C,...) of rank 2..5 with channel dimension 1. scale, shift, a, b: [C] of the parameter
   // type.
-  /// sum[c] += x, sum_sq[c] += x^2 (either may be null).
+  /// sum[c] += x, sum_sq[c] += x^2 (either may be null), in the device's memory.
   PerDtype<void(const View& x, double* sum, double* sum_sq)> channel_sums;
   /// y = activation(x * scale + shift), leaky_relu with slope 0.01. In place allowed.
   PerDtype<void(const View& x, const void* scale, const void* shift, Activation, const View& y)> channel_affine;
@@ -206,6 +266,10 @@ struct Kernels {
   PerDtype<void(const View& g, const View& gx, bool accumulate, const ConvGate&)> channel_gate;
   /// y += a + b * x
   PerDtype<void(const View& x, const void* a, const void* b, const View& y)> channel_affine_add;
+
+  /// Batch norm's numbers per channel; by the parameter type.
+  PerDtype<void(const NormForward&)> norm_forward;
+  PerDtype<void(const NormBackward&)> norm_backward;
 
   // A DenseNet transition pools before its 1x1 convolution (they commute): y = mean over 2x2 of relu(x * scale +
   // shift).
@@ -254,6 +318,13 @@ struct Kernels {
   // Optimisers, in place on dense views of one shape; `buffer` data null: no momentum.
   PerDtype<void(const SgdParams&, const View& p, const View& g, const View& buffer)> sgd;
   PerDtype<void(const AdamParams&, const View& p, const View& g, const View& m, const View& v)> adam;
+  // Many parameters in one call, where calls are dear; null where they are not. `live`: device memory that holds the
+  // numbers to use in place of those given (null: those given), see LiveNumbers.
+  PerDtype<void(const SgdParams&, const SgdParams* live, int64_t count, const OptimTensors*)> sgd_many;
+  PerDtype<void(const AdamNumbers&, const AdamNumbers* live, int64_t count, const OptimTensors*)> adam_many;
+  /// norm = (sum over all elements p of |p|^power)^(1/power), the largest |p| for power = infinity; with f = max_norm /
+  /// (norm + 1e-6) < 1 or NaN, all p are multiplied by f. norm: one f64 in the device's memory; g is not used.
+  PerDtype<void(double power, double max_norm, int64_t count, const OptimTensors*, double* norm)> clip_norm;
 };
 
 /// Which of x and y the gradient of an op reads.

@@ -40,10 +40,13 @@ const void* vector_data(const char* op, const char* what, const Tensor& v, int64
   return v.view().data;
 }
 
-double* sum_data(const char* op, const char* what, std::span<double> sum, int64_t channels) {
-  AR_CHECK(sum.empty() || int64_t(sum.size()) == channels, op, ": ", what, " must have ", channels,
-           " elements, it has ", sum.size());
-  return sum.empty() ? nullptr : sum.data();
+double* sum_data(const char* op, const char* what, const Tensor& sum, int64_t channels, const Tensor& like) {
+  if (!sum.defined()) return nullptr;
+  check_shape(op, what, sum, {channels});
+  AR_CHECK(sum.dtype() == Dtype::f64 && (channels == 1 || sum.stride(0) == 1), op, ": ", what,
+           " must be dense float64, it is ", sum.dtype(), " of stride ", sum.stride(0));
+  AR_CHECK(sum.device() == like.device(), op, ": ", what, " must be on ", like.device(), ", it is on ", sum.device());
+  return static_cast<double*>(sum.writable().data);
 }
 
 ConvGate gate_view(const char* op, const Gate& g, const Dims& shape, const Tensor& like) {
@@ -56,8 +59,8 @@ ConvGate gate_view(const char* op, const Gate& g, const Dims& shape, const Tenso
           .scale = vector_data(op, "the gate's scale", g.scale, channels, like),
           .shift = vector_data(op, "the gate's shift", g.shift, channels, like),
           .relu = g.relu,
-          .sum_d = sum_data(op, "the gate's sum_d", g.sum_d, channels),
-          .sum_dx = sum_data(op, "the gate's sum_dx", g.sum_dx, channels),
+          .sum_d = sum_data(op, "the gate's sum_d", g.sum_d, channels, like),
+          .sum_dx = sum_data(op, "the gate's sum_dx", g.sum_dx, channels, like),
           .center = vector_data(op, "the gate's center", g.center, channels, like)};
 }
 

@@ -16,8 +16,8 @@ void check_out(const char* op, const Tensor& out, const Dims& shape, const Tenso
 bool channels_are_together(const Tensor& x);
 /// The memory of a dense vector of like's dtype over `channels`; null if undefined.
 const void* vector_data(const char* op, const char* what, const Tensor& v, int64_t channels, const Tensor& like);
-/// The memory of sums over `channels`; null if empty.
-double* sum_data(const char* op, const char* what, std::span<double> sum, int64_t channels);
+/// The memory of sums [channels] of f64 on like's device, to be added to; null if undefined.
+double* sum_data(const char* op, const char* what, const Tensor& sum, int64_t channels, const Tensor& like);
 /// A gate on gradients of this shape, of like's dtype; without memory if its x is undefined.
 ConvGate gate_view(const char* op, const Gate& gate, const Dims& shape, const Tensor& like);
 

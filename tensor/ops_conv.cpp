@@ -104,8 +104,8 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& option
                             .accumulate = e.accumulate,
                             .activation = e.activation,
                             .slope = e.slope,
-                            .sum = sum_data(op, "the epilogue's sum", e.sum, channels),
-                            .sum_sq = sum_data(op, "the epilogue's sum_sq", e.sum_sq, channels)};
+                            .sum = sum_data(op, "the epilogue's sum", e.sum, channels, x),
+                            .sum_sq = sum_data(op, "the epilogue's sum_sq", e.sum_sq, channels, x)};
   const Tensor y = result(op, shape, x, out, e.accumulate);
   if (y.numel() == 0) return y;
   const ConvParams p = params_of(options);

@@ -1,7 +1,5 @@
 // Convolution on tensors: shapes and dtypes are checked here, once for all devices; weights are packed here.
 #pragma once
-#include <span>
-
 #include "tensor/kernels.h"
 #include "tensor/tensor.h"
 
@@ -43,23 +41,24 @@ struct Reader {
 
 /// What happens to the sums before they are stored, per output channel, in this order: y = sum * scale + shift;
 /// y += what out holds (accumulate); y = activation(y); sum += y, sum_sq += y^2 over all pixels. Vectors [O] of x's
-/// parameter_dtype; undefined: 1 and 0. The sums have length O or 0 (not asked for). (ConvEpilogue, in tensors.)
+/// parameter_dtype; undefined: 1 and 0. The sums are [O] of f64, or undefined (not asked for). (ConvEpilogue, in
+/// tensors.)
 struct Epilogue {
   Tensor scale = {}, shift = {};
   bool accumulate = false;
   Activation activation = Activation::none;
   double slope = 0.01;  // of leaky_relu
-  std::span<double> sum = {}, sum_sq = {};
+  Tensor sum = {}, sum_sq = {};
 };
 
 /// The gradient through x' = relu(x * scale + shift), given the gradient g of x': d = x * scale + shift > 0 ? g : 0
 /// (relu false: d = g); gx = d * scale; sum_d += d, sum_dx += d * (x - center) over all pixels. x has gx's shape;
-/// vectors [C] of its parameter_dtype, center undefined: 0; the sums have length C or 0 (not asked for). x undefined:
-/// no gate. (ConvGate, in tensors.)
+/// vectors [C] of its parameter_dtype, center undefined: 0; the sums are [C] of f64, or undefined (not asked for). x
+/// undefined: no gate. (ConvGate, in tensors.)
 struct Gate {
   Tensor x = {}, scale = {}, shift = {};
   bool relu = false;
-  std::span<double> sum_d = {}, sum_dx = {};
+  Tensor sum_d = {}, sum_dx = {};
   Tensor center = {};
 };
 

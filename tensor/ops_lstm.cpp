@@ -165,9 +165,9 @@ LstmGrads lstm_backward(const Tensor& x, const LstmWeights& w, const LstmStates&
                            kernel1x1(g.hh));
   }
   if (wanted.bias) {
-    std::vector<double> sums(static_cast<size_t>(4 * h));
+    const Tensor sums = zeros({4 * h}, {.dtype = Dtype::f64, .device = x.device()});
     channel_sums(pixels(ggates, true), sums);
-    g.bias = channel_vector(sums, x.dtype(), x.device());
+    g.bias = sums.to(x.dtype());
   }
   return g;
 }

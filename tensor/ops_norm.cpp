@@ -39,29 +39,19 @@ void check_lrn(const char* op, const Tensor& x, const LrnParams& params) {
 
 }  // namespace
 
-Tensor channel_vector(std::span<const double> values, Dtype dtype, Device device) {
-  const Tensor t = empty({int64_t(values.size())}, {.dtype = dtype, .device = device});
-  t.copy_from(from_blob(const_cast<double*>(values.data()), t.shape(), {.dtype = Dtype::f64}));
-  return t;
-}
-
-Tensor channel_vector(std::span<const double> values, const Tensor& x) {
-  return channel_vector(values, parameter_dtype(x.dtype()), x.device());
-}
-
-void channel_sums(const Tensor& x, std::span<double> sum, std::span<double> sum_sq) {
+void channel_sums(const Tensor& x, const Tensor& sum, const Tensor& sum_sq) {
   const char* op = "channel_sums";
   check_rank(op, x);
-  double* s = sum_data(op, "sum", sum, x.size(1));
-  double* sq = sum_data(op, "sum_sq", sum_sq, x.size(1));
+  double* s = sum_data(op, "sum", sum, x.size(1), x);
+  double* sq = sum_data(op, "sum_sq", sum_sq, x.size(1), x);
   const auto kernel = kernel_for(kernels_of(x).channel_sums, x.dtype(), op, kernels_of(x).name);
   if (x.numel()) kernel(x.view(), s, sq);
 }
 
 Tensor channel_totals(const Tensor& x) {
-  std::vector<double> sums(x.size(1));
+  const Tensor sums = zeros({x.size(1)}, {.dtype = Dtype::f64, .device = x.device()});
   channel_sums(x, sums);
-  return channel_vector(sums, x);
+  return sums.to(parameter_dtype(x.dtype()));
 }
 
 Tensor channel_affine(const Tensor& x, const Tensor& scale, const Tensor& shift, Activation activation,
@@ -97,6 +87,81 @@ void channel_affine_add_(const Tensor& x, const Tensor& a, const Tensor& b, cons
   const void* pb = needed_vector(op, "b", b, x);
   const auto kernel = kernel_for(kernels_of(x).channel_affine_add, x.dtype(), op, kernels_of(x).name);
   if (x.numel()) kernel(x.view(), pa, pb, y.writable());
+}
+
+NormVectors norm_vectors(const Tensor& x, const NormSource& s) {
+  const char* op = "batch_norm";
+  check_rank(op, x);
+  const Dtype parameter = parameter_dtype(x.dtype());
+  const auto kernel = kernel_for(kernels_of(x).norm_forward, parameter, op, kernels_of(x).name);
+  const int64_t channels = x.size(1);
+  AR_CHECK(!s.sum.defined() || s.count > 0, op, ": sums of no values");
+  AR_CHECK(!s.update || (s.sum.defined() && s.running_mean.defined() && s.running_var.defined()), op,
+           ": running statistics move where there are some, and a batch");
+  const Tensor& batches = s.num_batches_tracked;
+  AR_CHECK(
+      !batches.defined() || (batches.dtype() == Dtype::i64 && batches.numel() == 1 && batches.device() == x.device()),
+      op, ": num_batches_tracked must be a single int64 on ", x.device(), ", it is ", batches.shape(), " ",
+      batches.dtype(), " on ", batches.device());
+
+  const Tensor f64 = empty({2, channels}, {.dtype = Dtype::f64, .device = x.device()});
+  const Tensor own = empty({3, channels}, {.dtype = parameter, .device = x.device()});
+  const NormVectors v{f64.select(0, 0), f64.select(0, 1), own.select(0, 0), own.select(0, 1), own.select(0, 2)};
+  const auto vector = [&](const char* what, const Tensor& t) { return vector_data(op, what, t, channels, x); };
+  const auto moved = [&](const char* what, const Tensor& t) {
+    vector_data(op, what, t, channels, x);
+    return s.update ? t.writable().data : t.defined() ? t.view().data : nullptr;
+  };
+  kernel({.channels = channels,
+          .count = s.count,
+          .sum = sum_data(op, "sum", s.sum, channels, x),
+          .sum_sq = sum_data(op, "sum_sq", s.sum_sq, channels, x),
+          .offset = vector("offset", s.offset),
+          .shifted = s.shifted,
+          .weight = vector("weight", s.weight),
+          .bias = vector("bias", s.bias),
+          .running_mean = moved("running_mean", s.running_mean),
+          .running_var = moved("running_var", s.running_var),
+          .update = s.update,
+          .batches = s.update && batches.defined() ? static_cast<int64_t*>(batches.writable().data) : nullptr,
+          .momentum = s.momentum,
+          .eps = s.eps,
+          .mean = sum_data(op, "mean", v.mean, channels, x),
+          .var = sum_data(op, "var", v.var, channels, x),
+          .scale = v.scale.writable().data,
+          .shift = v.shift.writable().data,
+          .center = v.center.writable().data});
+  return v;
+}
+
+NormGradients norm_gradients(const Tensor& x, const NormVectors& v, const Tensor& weight, double eps, int64_t count,
+                             const Tensor& sum_d, const Tensor& sum_dx, const NormRest& rest) {
+  const char* op = "batch_norm";
+  const Dtype parameter = parameter_dtype(x.dtype());
+  const auto kernel = kernel_for(kernels_of(x).norm_backward, parameter, op, kernels_of(x).name);
+  const int64_t channels = x.size(1);
+  const TensorOptions options{.dtype = parameter, .device = x.device()};
+  const bool added = rest.sum_a.defined();
+  NormGradients g{empty({channels}, options), empty({channels}, options), {}, {}};
+  if (rest.wanted && !added) {
+    const Tensor both = empty({2, channels}, options);
+    g.a = both.select(0, 0), g.b = both.select(0, 1);
+  }
+  kernel({.channels = channels,
+          .count = count,
+          .mean = sum_data(op, "mean", v.mean, channels, x),
+          .var = sum_data(op, "var", v.var, channels, x),
+          .sum_d = sum_data(op, "sum_d", sum_d, channels, x),
+          .sum_dx = sum_data(op, "sum_dx", sum_dx, channels, x),
+          .weight = vector_data(op, "weight", weight, channels, x),
+          .eps = eps,
+          .g_weight = g.weight.writable().data,
+          .g_bias = g.bias.writable().data,
+          .a = g.a.defined() ? g.a.writable().data : nullptr,
+          .b = g.b.defined() ? g.b.writable().data : nullptr,
+          .rest_a = rest.wanted && added ? sum_data(op, "sum_a", rest.sum_a, channels, x) : nullptr,
+          .rest_b = rest.wanted && added ? sum_data(op, "sum_b", rest.sum_b, channels, x) : nullptr});
+  return g;
 }
 
 Tensor norm_relu_pool2(const Tensor& x, const Tensor& scale, const Tensor& shift, const Tensor& out) {

@@ -10,7 +10,7 @@ Tensor softmax(const Tensor& x, int dim, bool log);
 Tensor softmax_backward(const Tensor& y, const Tensor& gy, int dim, bool log);
 
 /// y = x[..., index[...], ...]: the element along dim that index (i64, of x's shape without dim) names; 0 where it is
-/// negative. Throws Error naming `op` on an index past the end.
+/// negative. Throws Error naming `op` on an index past the end; on a GPU, where the host does not look, NaN.
 Tensor pick(const char* op, const Tensor& x, int dim, const Tensor& index);
 /// Its gradient: zeros of x's shape, layout and dtype, with gy where index points.
 Tensor pick_backward(const Tensor& gy, int dim, const Tensor& index, const Dims& shape, const TensorOptions& options);

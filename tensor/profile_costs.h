@@ -82,6 +82,8 @@ AR_PROFILE_NAME(channel_sums, "norm sums")
 AR_PROFILE_NAME(channel_affine, "norm scale and shift")
 AR_PROFILE_NAME(channel_gate, "norm gradient")
 AR_PROFILE_NAME(channel_affine_add, "norm gradient, last part")
+AR_PROFILE_NAME(norm_forward, "norm numbers")
+AR_PROFILE_NAME(norm_backward, "norm numbers")
 AR_PROFILE_NAME(norm_relu_pool2, "norm, relu, 2x2 mean")
 AR_PROFILE_NAME(norm_relu_pool2_backward, "norm, relu, 2x2 mean gradient")
 AR_PROFILE_NAME(max_pool2d, "max pool")
@@ -101,6 +103,9 @@ AR_PROFILE_NAME(lstm_cell_backward, "lstm cell gradient")
 AR_PROFILE_NAME(normalize_frames, "pixels to numbers")
 AR_PROFILE_NAME(sgd, "optimiser")
 AR_PROFILE_NAME(adam, "optimiser")
+AR_PROFILE_NAME(sgd_many, "optimiser")
+AR_PROFILE_NAME(adam_many, "optimiser")
+AR_PROFILE_NAME(clip_norm, "clipping of gradients")
 #undef AR_PROFILE_NAME
 
 }  // namespace ar::profile::detail

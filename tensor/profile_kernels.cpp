@@ -105,7 +105,8 @@ const Kernels& timed_table(const Backend& device) {
            &K::channel_affine_add, &K::norm_relu_pool2, &K::norm_relu_pool2_backward, &K::max_pool2d,
            &K::max_pool2d_backward, &K::avg_pool2d, &K::avg_pool2d_backward, &K::adaptive_avg_pool2d,
            &K::adaptive_avg_pool2d_backward, &K::lrn, &K::lrn_backward, &K::softmax, &K::softmax_backward, &K::pick,
-           &K::pick_backward, &K::lstm_cell, &K::lstm_cell_backward, &K::normalize_frames, &K::sgd, &K::adam>();
+           &K::pick_backward, &K::lstm_cell, &K::lstm_cell_backward, &K::normalize_frames, &K::sgd, &K::adam,
+           &K::norm_forward, &K::norm_backward, &K::sgd_many, &K::adam_many, &K::clip_norm>();
   Timed<type>::device = &device;
   return Timed<type>::table;
 }

@@ -110,7 +110,7 @@ void Trainer::update() {
   if (options_.grad_accum_steps > 1)
     for (const Variable& p : parameters)
       if (p.grad().defined()) ops::unary_(UnaryOp::affine, p.grad(), {1 / accumulated_weight_, 0});
-  if (options_.clip_norm > 0) optim::clip_grad_norm_(parameters, options_.clip_norm);
+  if (options_.clip_norm > 0) optim::clip_grad_norm_tensor_(parameters, options_.clip_norm);
   parts_.optimizer.step();
   parts_.scheduler.step();
   parts_.optimizer.zero_grad();

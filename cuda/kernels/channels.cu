@@ -1,38 +1,27 @@
 // Passes over channels (channel_pass.h): sums for batch statistics, scale and shift with an activation, the gate of
 // norm
-// + ReLU, and both together with 2x2 average pooling. Each reads and writes every element once.
+// + ReLU, and both together with 2x2 average pooling. Each reads and writes every element once. And batch norm's
+// numbers per channel, a thread a channel.
 #include "cuda/channel_pass.h"
 
 #include "cuda/families.h"
+#include "tensor/batch_norm_math.h"
 
 namespace ar::cuda {
-
-void add_sums(const double* device, int64_t channels, double* sum_a, double* sum_b) {
-  double* const host = new double[std::size_t(2 * channels)];
-  read_back(host, device, 2 * channels * int64_t(sizeof(double)));
-  for (int64_t c = 0; c < channels; ++c) {
-    if (sum_a) sum_a[c] += host[c];
-    if (sum_b) sum_b[c] += host[channels + c];
-  }
-  delete[] host;
-}
 
 namespace {
 
 // ---- sum[c] += x, sum_sq[c] += x^2 ----
 
 template <class S>
-struct Moments {
-  using T = Compute<S>;
+struct Values {
+  using Sums = MomentSums<Compute<S>>;
   const S* x;
-  AR_HD Two<T> operator()(int64_t, const int64_t (&at)[1]) const {
-    const T v = widen(x[at[0]]);
-    return {v, v * v};
-  }
+  AR_HD Compute<S> operator()(int64_t, const int64_t (&at)[1]) const { return widen(x[at[0]]); }
 };
 template <class S>
 void channel_sums(const View& x, double* sum, double* sum_sq) {
-  channel_pass<Compute<S>, 1>({&x}, Moments<S>{x.as<const S>()}, sum, sum_sq);
+  channel_pass<1>({&x}, Values<S>{x.as<const S>()}, sum, sum_sq);
 }
 
 // ---- y = activation(x scale + shift) and y += a + b x ----
@@ -40,36 +29,38 @@ void channel_sums(const View& x, double* sum, double* sum_sq) {
 template <class S>
 struct Affine {
   using T = Compute<S>;
+  using Sums = NoSums;
   const S* x;
   const T *scale, *shift;
   S* y;
   Activation activation;
-  AR_HD Two<T> operator()(int64_t c, const int64_t (&at)[2]) const {
+  AR_HD NoSums operator()(int64_t c, const int64_t (&at)[2]) const {
     y[at[1]] = narrow<S>(activate(activation, widen(x[at[0]]) * scale[c] + shift[c], T(0.01)));
     return {};
   }
 };
 template <class S>
 void channel_affine(const View& x, const void* scale, const void* shift, Activation activation, const View& y) {
-  channel_pass<Compute<S>, 2>({&x, &y}, Affine<S>{x.as<const S>(), static_cast<const Compute<S>*>(scale),
-                                                  static_cast<const Compute<S>*>(shift), y.as<S>(), activation});
+  channel_pass<2>({&x, &y}, Affine<S>{x.as<const S>(), static_cast<const Compute<S>*>(scale),
+                                      static_cast<const Compute<S>*>(shift), y.as<S>(), activation});
 }
 
 template <class S>
 struct AffineAdd {
   using T = Compute<S>;
+  using Sums = NoSums;
   const S* x;
   const T *a, *b;
   S* y;
-  AR_HD Two<T> operator()(int64_t c, const int64_t (&at)[2]) const {
+  AR_HD NoSums operator()(int64_t c, const int64_t (&at)[2]) const {
     y[at[1]] = narrow<S>(widen(y[at[1]]) + (widen(x[at[0]]) * b[c] + a[c]));
     return {};
   }
 };
 template <class S>
 void channel_affine_add(const View& x, const void* a, const void* b, const View& y) {
-  channel_pass<Compute<S>, 2>({&x, &y}, AffineAdd<S>{x.as<const S>(), static_cast<const Compute<S>*>(a),
-                                                     static_cast<const Compute<S>*>(b), y.as<S>()});
+  channel_pass<2>({&x, &y}, AffineAdd<S>{x.as<const S>(), static_cast<const Compute<S>*>(a),
+                                         static_cast<const Compute<S>*>(b), y.as<S>()});
 }
 
 // ---- the gate: d = x scale + shift > 0 ? g : 0;  gx (+)= d scale;  sum_d += d;  sum_dx += d (x - center) ----
@@ -103,14 +94,15 @@ Gate<S> gate_of(const ConvGate& gate, const View& gx, bool accumulate) {
 template <class S>
 struct GateElement {
   using T = Compute<S>;
+  using Sums = PairSums<T>;
   const S* g;
   Gate<S> gate;
   AR_HD Two<T> operator()(int64_t c, const int64_t (&at)[3]) const { return gate(c, widen(g[at[0]]), at[1], at[2]); }
 };
 template <class S>
 void channel_gate(const View& g, const View& gx, bool accumulate, const ConvGate& gate) {
-  channel_pass<Compute<S>, 3>({&g, &gate.x, &gx}, GateElement<S>{g.as<const S>(), gate_of<S>(gate, gx, accumulate)},
-                              gate.sum_d, gate.sum_dx);
+  channel_pass<3>({&g, &gate.x, &gx}, GateElement<S>{g.as<const S>(), gate_of<S>(gate, gx, accumulate)}, gate.sum_d,
+                  gate.sum_dx);
 }
 
 // ---- a DenseNet transition: y = mean over 2x2 of relu(x scale + shift), and its gradient ----
@@ -125,11 +117,12 @@ View corners(const View& x) {
 template <class S>
 struct Pool2 {
   using T = Compute<S>;
+  using Sums = NoSums;
   const S* x;
   const T *scale, *shift;
   int64_t down, right;  // in x
   S* y;
-  AR_HD Two<T> operator()(int64_t c, const int64_t (&at)[2]) const {
+  AR_HD NoSums operator()(int64_t c, const int64_t (&at)[2]) const {
     const T a = scale[c], b = shift[c];
     T sum = 0;
     for (int i = 0; i < 4; ++i)
@@ -141,14 +134,15 @@ struct Pool2 {
 template <class S>
 void norm_relu_pool2(const View& x, const void* scale, const void* shift, const View& y) {
   const View windows = corners(x);
-  channel_pass<Compute<S>, 2>({&windows, &y},
-                              Pool2<S>{x.as<const S>(), static_cast<const Compute<S>*>(scale),
-                                       static_cast<const Compute<S>*>(shift), x.strides[2], x.strides[3], y.as<S>()});
+  channel_pass<2>({&windows, &y},
+                  Pool2<S>{x.as<const S>(), static_cast<const Compute<S>*>(scale),
+                           static_cast<const Compute<S>*>(shift), x.strides[2], x.strides[3], y.as<S>()});
 }
 
 template <class S>
 struct Pool2Backward {
   using T = Compute<S>;
+  using Sums = PairSums<T>;
   const S* gy;
   Gate<S> gate;
   int64_t x_down, x_right, down, right;  // in x and in gx
@@ -184,15 +178,38 @@ template <class S>
 void norm_relu_pool2_backward(const View& gy, const View& gx, bool accumulate, const ConvGate& gate) {
   if (!accumulate) zero_uncovered<S>(gx);
   const View x = corners(gate.x), out = corners(gx);
-  channel_pass<Compute<S>, 3>({&gy, &x, &out},
-                              Pool2Backward<S>{gy.as<const S>(), gate_of<S>(gate, gx, accumulate), gate.x.strides[2],
-                                               gate.x.strides[3], gx.strides[2], gx.strides[3]},
-                              gate.sum_d, gate.sum_dx);
+  channel_pass<3>({&gy, &x, &out},
+                  Pool2Backward<S>{gy.as<const S>(), gate_of<S>(gate, gx, accumulate), gate.x.strides[2],
+                                   gate.x.strides[3], gx.strides[2], gx.strides[3]},
+                  gate.sum_d, gate.sum_dx);
+}
+
+// ---- batch norm's numbers per channel ----
+
+template <class T>
+struct NormForwardChannel {
+  NormForward n;
+  AR_HD void operator()(int64_t c) const { norm_forward_channel<T>(n, c); }
+};
+template <class T>
+void norm_forward(const NormForward& n) {
+  each_item(n.channels, NormForwardChannel<T>{n});
+}
+template <class T>
+struct NormBackwardChannel {
+  NormBackward n;
+  AR_HD void operator()(int64_t c) const { norm_backward_channel<T>(n, c); }
+};
+template <class T>
+void norm_backward(const NormBackward& n) {
+  each_item(n.channels, NormBackwardChannel<T>{n});
 }
 
 }  // namespace
 
 void add_channels(Kernels& k) {
+  k.norm_forward = {.f32 = &norm_forward<float>, .f64 = &norm_forward<double>};
+  k.norm_backward = {.f32 = &norm_backward<float>, .f64 = &norm_backward<double>};
   k.channel_sums = {.bf16 = &channel_sums<bf16>, .f32 = &channel_sums<float>, .f64 = &channel_sums<double>};
   k.channel_affine = {.bf16 = &channel_affine<bf16>, .f32 = &channel_affine<float>, .f64 = &channel_affine<double>};
   k.channel_gate = {.bf16 = &channel_gate<bf16>, .f32 = &channel_gate<float>, .f64 = &channel_gate<double>};

@@ -156,19 +156,19 @@ class ReadInput {
       : memory_(reader.scale ? x.numel() * int64_t(sizeof(S)) : 0), view_(x) {
     if (!reader.scale) return;
     view_ = channels_last_like(x, memory_.as<S>());
-    channel_pass<Compute<S>, 2>({&x, &view_},
-                                Read{x.as<const S>(), static_cast<const Compute<S>*>(reader.scale),
-                                     static_cast<const Compute<S>*>(reader.shift), view_.as<S>(), reader.relu});
+    channel_pass<2>({&x, &view_}, Read{x.as<const S>(), static_cast<const Compute<S>*>(reader.scale),
+                                       static_cast<const Compute<S>*>(reader.shift), view_.as<S>(), reader.relu});
   }
   const View& view() const { return view_; }
 
   struct Read {
     using T = Compute<S>;
+    using Sums = NoSums;
     const S* x;
     const T *scale, *shift;
     S* y;
     bool relu;
-    AR_HD Two<T> operator()(int64_t c, const int64_t (&at)[2]) const {
+    AR_HD NoSums operator()(int64_t c, const int64_t (&at)[2]) const {
       const T v = widen(x[at[0]]) * scale[c] + shift[c];
       y[at[1]] = narrow<S>(activate(relu ? Activation::relu : Activation::none, v, T(0)));
       return {};
@@ -184,21 +184,21 @@ class ReadInput {
 template <class S>
 struct Finish {
   using T = Compute<S>;
+  using Sums = MomentSums<T>;
   const S* sums;
   const T *scale, *shift;
   S* y;
   bool accumulate;
   Activation activation;
   T slope;
-  AR_HD Two<T> operator()(int64_t c, const int64_t (&at)[2]) const {
+  AR_HD T operator()(int64_t c, const int64_t (&at)[2]) const {
     T v = widen(sums[at[0]]);
     if (scale) v *= scale[c];
     if (shift) v += shift[c];
     if (accumulate) v += widen(y[at[1]]);
     const S stored = narrow<S>(activate(activation, v, slope));
     y[at[1]] = stored;
-    const T kept = widen(stored);
-    return {kept, kept * kept};
+    return widen(stored);
   }
 };
 
@@ -222,7 +222,7 @@ void conv2d(const ConvParams& p, const View& x, const View& w, const void* packe
   const View sums = apart ? channels_last_like(y, memory.as<S>()) : y;
   convolution<S>(Pass::forward, p, read.view(), weights, sums, e.accumulate && !apart);
   if (!apart && !e.scale && !e.shift && e.activation == Activation::none && !e.sum && !e.sum_sq) return;
-  channel_pass<Compute<S>, 2>(
+  channel_pass<2>(
       {&sums, &y},
       Finish<S>{sums.as<const S>(), static_cast<const Compute<S>*>(e.scale), static_cast<const Compute<S>*>(e.shift),
                 y.as<S>(), apart, e.activation, Compute<S>(e.slope)},

@@ -10,14 +10,14 @@ namespace {
 template <int K, class F>
 struct Deal {
   PhiloxState state;
-  uint64_t first_block;
   Walk<K> walk;
   F f;
   AR_HD void operator()(int64_t item) const {
-    const uint64_t block = first_block + uint64_t(item);
-    const Philox4 numbers = philox_block(state.seed, block);
+    const PhiloxState& now = state.live ? *state.live : state;
+    const uint64_t block = now.offset / 4 + uint64_t(item);
+    const Philox4 numbers = philox_block(now.seed, block);
     for (int j = 0; j < 4; ++j) {
-      const int64_t i = int64_t(4 * block + uint64_t(j) - state.offset);
+      const int64_t i = int64_t(4 * block + uint64_t(j) - now.offset);
       if (i < 0 || i >= walk.numel) continue;
       int64_t at[K];
       walk.at(i, at);
@@ -30,8 +30,7 @@ template <int K, class F>
 void deal(PhiloxState state, const View* const (&views)[K], const F& f) {
   const Walk<K> walk = make_walk(views, Order::logical);
   if (walk.numel == 0) return;
-  const uint64_t first = state.offset / 4, last = (state.offset + uint64_t(walk.numel) - 1) / 4;
-  each_item(int64_t(last - first + 1), Deal<K, F>{state, first, walk, f});
+  each_item((walk.numel + 2) / 4 + 1, Deal<K, F>{state, walk, f});  // enough blocks wherever the first number is
 }
 
 // ---- dropout: y = number >= 2^32 p ? x / (1 - p) : 0 ----

@@ -98,7 +98,8 @@ void softmax_backward(int dim, bool log, const View& y, const View& gy, const Vi
                 gx.as<S>());
 }
 
-// ---- y[n,rest] = x[n, target[n,rest], rest], 0 where the target is no class; and the way back ----
+// ---- y[n,rest] = x[n, target[n,rest], rest], 0 where the target is negative, NaN where it is too large (the host has
+// not seen it); and the way back ----
 
 View without_channels(const View& x) {
   View v = x;
@@ -115,7 +116,7 @@ struct Pick {
   int64_t classes, step;
   AR_HD void operator()(int64_t, const int64_t (&at)[3]) const {
     const int64_t t = target[at[1]];
-    y[at[2]] = t >= 0 && t < classes ? x[at[0] + t * step] : narrow<S>(0);
+    y[at[2]] = t < 0 ? narrow<S>(0) : t < classes ? x[at[0] + t * step] : narrow<S>(Compute<S>(NAN));
   }
 };
 template <class S>

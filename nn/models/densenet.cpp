@@ -8,7 +8,7 @@ namespace ar::nn {
 namespace {
 
 NormParameters parameters_of(const BatchNorm2d& norm) {
-  return {norm.weight, norm.bias, norm.running_mean, norm.running_var};
+  return {norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.num_batches_tracked};
 }
 
 }  // namespace
@@ -106,7 +106,6 @@ Variable DenseNet::features(const Variable& images) const {
     for (const Layer& l : f.blocks[b].layers) {
       layers.push_back({parameters_of(l.norm1), l.conv1.weight, parameters_of(l.norm2), l.conv2.weight});
       mode = l.norm1.begin_pass();
-      l.norm2.begin_pass();
     }
     DenseBlockResult block = dense_block(x, layers, mode, std::move(buffer));
     x = block.features;

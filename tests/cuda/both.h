@@ -72,9 +72,40 @@ struct Side {
   const Kernels& k;
   std::vector<View> v;  // of the arrays
   std::function<void*(int64_t bytes)> memory;
+  bool on_device = false;
   const View& operator[](std::size_t i) const { return v[i]; }
 };
-/// Calls kernels; what they gave in host memory (sums, flags) is returned.
+
+/// f64 numbers in a side's memory, which kernels add to or write.
+class Numbers {
+ public:
+  Numbers(const Side& side, int64_t count, double start)
+      : on_device_(side.on_device),
+        count_(count),
+        data_(static_cast<double*>(side.memory(std::max<int64_t>(count, 1) * int64_t(sizeof(double))))) {
+    const std::vector<double> values(std::size_t(count), start);
+    if (on_device_)
+      backend(kCuda).upload(data_, values.data(), bytes());
+    else
+      std::copy(values.begin(), values.end(), data_);
+  }
+  double* data() const { return data_; }
+  std::vector<double> values() const {
+    std::vector<double> all(static_cast<std::size_t>(count_));
+    if (on_device_)
+      backend(kCuda).download(all.data(), data_, bytes());
+    else
+      std::copy(data_, data_ + count_, all.begin());
+    return all;
+  }
+
+ private:
+  int64_t bytes() const { return count_ * int64_t(sizeof(double)); }
+  bool on_device_;
+  int64_t count_;
+  double* data_;
+};
+/// Calls kernels; what they gave besides the arrays (sums, flags) is returned.
 using Call = std::function<std::vector<double>(const Side&)>;
 
 struct Tolerance {
@@ -113,10 +144,13 @@ inline void compare(const std::vector<const Array*>& arrays, const Call& call, T
     std::vector<std::unique_ptr<Array>> results;
     std::vector<std::unique_ptr<OnDevice>> copies;
     std::vector<std::pair<void*, int64_t>> taken;
-    Side device{*backend(kCuda).kernels, {}, [&](int64_t bytes) {
+    Side device{*backend(kCuda).kernels,
+                {},
+                [&](int64_t bytes) {
                   taken.emplace_back(backend(kCuda).allocate(bytes), bytes);
                   return taken.back().first;
-                }};
+                },
+                true};
     for (const Array* a : arrays) {
       results.push_back(std::make_unique<Array>(*a));
       copies.push_back(std::make_unique<OnDevice>(*results.back()));

@@ -1,3 +1,4 @@
+#include "ar.h"
 #include "tests/cuda/both.h"
 
 namespace ar::testing {
@@ -21,11 +22,11 @@ Array per_channel(const Dims& shape, Dtype t, unsigned seed) {
 }
 /// Two sums of so many channels, one after the other.
 struct Sums {
-  std::vector<double> a, b;
-  explicit Sums(int64_t channels) : a(std::size_t(channels), 3), b(std::size_t(channels), 4) {}
+  Numbers a, b;
+  Sums(const Side& side, int64_t channels) : a(side, channels, 3), b(side, channels, 4) {}
   std::vector<double> both() const {
-    std::vector<double> all = a;
-    all.insert(all.end(), b.begin(), b.end());
+    std::vector<double> all = a.values();
+    for (double v : b.values()) all.push_back(v);
     return all;
   }
 };
@@ -35,10 +36,10 @@ TEST(CudaChannels, Sums) {
   each_case([&](const Dims& shape, Dtype t, Lie in, Lie) {
     const Array x = random(shape, t, in);
     compare({&x}, [&](const Side& s) {
-      Sums sums(shape[1]), alone(shape[1]);
+      Sums sums(s, shape[1]), alone(s, shape[1]);
       s.k.channel_sums[s[0].dtype](s[0], sums.a.data(), sums.b.data());
       s.k.channel_sums[s[0].dtype](s[0], nullptr, alone.b.data());
-      EXPECT_EQ(alone.b, sums.b);
+      EXPECT_EQ(alone.b.values(), sums.b.values());
       return sums.both();
     });
   });
@@ -49,10 +50,77 @@ TEST(CudaChannels, SumsOfManyPixels) {
   const Dims shape{many() / 40 / 300, 40, 20, 15};
   const Array x = random(shape, Dtype::f32, Lie::narrow, 1, 0.9, 1.1);
   compare({&x}, [&](const Side& s) {
-    Sums sums(40);
+    Sums sums(s, 40);
     s.k.channel_sums.f32(s[0], sums.a.data(), sums.b.data());
     return sums.both();
   });
+}
+
+/// Means of a thousand standard deviations: a sum of f32 squares would leave no digit of the variance.
+TEST(CudaChannels, SumsKeepTheVarianceFarFromZero) {
+  AR_NEEDS_CUDA();
+  const Dims shape{2, 40, 20, 15};
+  const Array x = random(shape, Dtype::f32, Lie::channels_last, 1, 999, 1001);
+  const OnDevice there(x);
+  std::vector<std::pair<void*, int64_t>> taken;
+  const Side side{*backend(kCuda).kernels,
+                  {there.view()},
+                  [&](int64_t bytes) {
+                    taken.emplace_back(backend(kCuda).allocate(bytes), bytes);
+                    return taken.back().first;
+                  },
+                  true};
+  const Numbers sum(side, 40, 0), sum_sq(side, 40, 0);
+  side.k.channel_sums.f32(there.view(), sum.data(), sum_sq.data());
+  const double n = 600;
+  for (int64_t c = 0; c < 40; ++c) {
+    double mean = 0, var = 0;
+    for (int64_t i = 0; i < x.numel(); ++i)
+      if (i / 300 % 40 == c) mean += x.get(i) / n;
+    for (int64_t i = 0; i < x.numel(); ++i)
+      if (i / 300 % 40 == c) var += (x.get(i) - mean) * (x.get(i) - mean) / n;
+    const double m = sum.values()[std::size_t(c)] / n;
+    EXPECT_NEAR(m, mean, 1e-5);
+    EXPECT_NEAR(sum_sq.values()[std::size_t(c)] / n - m * m, var, 1e-4 * var);
+  }
+  for (auto [data, bytes] : taken) backend(kCuda).release(data, bytes);
+}
+
+TEST(CudaChannels, NormNumbers) {
+  AR_NEEDS_CUDA();
+  for (Dtype t : {Dtype::f32, Dtype::f64})
+    for (int64_t channels : {int64_t(1), int64_t(37), many() / 300 + 1}) {
+      const Array weight = random({channels}, t, Lie::dense, 1), bias = random({channels}, t, Lie::dense, 2);
+      const Array mean = random({channels}, t, Lie::dense, 3), var = random({channels}, t, Lie::dense, 4, 0.1, 2);
+      const Array sum = random({channels}, Dtype::f64, Lie::dense, 5),
+                  sum_sq = random({channels}, Dtype::f64, Lie::dense, 6, 9, 20);
+      const Array batches = random({1}, Dtype::i64), scale({channels}, t), shift({channels}, t), center({channels}, t);
+      for (int variant = 0; variant < 4; ++variant)
+        compare({&weight, &bias, &mean, &var, &sum, &sum_sq, &batches, &scale, &shift, &center},
+                [&](const Side& s) {
+                  const auto f64 = [&](std::size_t i) { return static_cast<double*>(s[i].data); };
+                  Numbers m(s, channels, 0), v(s, channels, 0), a(s, channels, 0.5), b(s, channels, 0.25);
+                  NormForward n{.channels = channels, .count = 7, .momentum = 0.1, .eps = 1e-5};
+                  n.running_mean = s[2].data, n.running_var = s[3].data;
+                  if (variant > 0) n.weight = s[0].data, n.bias = s[1].data;
+                  if (variant > 1) n.sum = f64(4), n.sum_sq = f64(5);
+                  if (variant > 2) n.update = true, n.batches = static_cast<int64_t*>(s[6].data), n.offset = s[1].data;
+                  n.mean = m.data(), n.var = v.data();
+                  n.scale = s[7].data, n.shift = s[8].data, n.center = s[9].data;
+                  s.k.norm_forward[t](n);
+                  std::vector<double> all = m.values();
+                  NormBackward g{.channels = channels, .count = 7, .mean = m.data(), .var = v.data()};
+                  g.sum_d = f64(4), g.sum_dx = f64(5), g.weight = n.weight, g.eps = 1e-5;
+                  g.g_weight = s[7].data, g.g_bias = s[8].data;
+                  g.rest_a = a.data(), g.rest_b = b.data();
+                  if (variant > 1) g.a = s[2].data, g.b = s[3].data;
+                  s.k.norm_backward[t](g);
+                  for (const Numbers* numbers : {&v, &a, &b})
+                    for (double x : numbers->values()) all.push_back(x);
+                  return all;
+                },
+                {8, 10});
+    }
 }
 
 TEST(CudaChannels, Affine) {
@@ -95,7 +163,7 @@ TEST(CudaChannels, Gate) {
       for (bool accumulate : {false, true})
         compare({&g, &x, &scale, &shift, accumulate ? &old : &fresh, &center},
                 [&](const Side& s) {
-                  Sums sums(shape[1]);
+                  Sums sums(s, shape[1]);
                   ConvGate gate;
                   gate.x = s[1], gate.scale = s[2].data, gate.shift = s[3].data, gate.relu = relu;
                   if (accumulate) gate.center = s[5].data;
@@ -125,7 +193,7 @@ TEST(CudaChannels, NormReluPool2) {
         for (bool accumulate : {false, true})
           compare({&gy, &x, &scale, &shift, accumulate ? &old : &fresh},
                   [&](const Side& s) {
-                    Sums sums(shape[1]);
+                    Sums sums(s, shape[1]);
                     ConvGate gate;
                     gate.x = s[1], gate.scale = s[2].data, gate.shift = s[3].data, gate.relu = true;
                     gate.sum_d = sums.a.data(), gate.sum_dx = sums.b.data();
@@ -301,6 +369,73 @@ TEST(CudaOptim, SgdAndAdam) {
                 },
                 {16, 4});
     }
+}
+
+/// Many parameters in one call give what single calls give on the CPU: more than fit one launch, small, empty and
+/// large.
+TEST(CudaOptim, ManyParametersInOneCall) {
+  AR_NEEDS_CUDA();
+  for (Dtype t : {Dtype::f32, Dtype::f64}) {
+    std::vector<Array> arrays;
+    for (int i = 0; i < 70; ++i) {
+      const int64_t size = i == 3 ? 0 : i == 66 ? many() / 4 : i % 7 * 100 + 1;
+      for (unsigned seed : {1u, 2u, 3u}) arrays.push_back(random({size}, t, Lie::dense, 10 * unsigned(i) + seed));
+      arrays.push_back(random({size}, t, Lie::dense, 10 * unsigned(i) + 4, 0, 2));
+    }
+    std::vector<const Array*> pointers;
+    for (const Array& a : arrays) pointers.push_back(&a);
+    const SgdParams sgd{.lr = 0.1, .momentum = 0.9, .weight_decay = 0.01, .nesterov = true};
+    const AdamParams adam{.lr = 0.1, .weight_decay = 0.03, .decoupled = true, .step = 3};
+    const auto listed = [&](const Side& s) {
+      std::vector<OptimTensors> list;
+      for (std::size_t i = 0; i < s.v.size(); i += 4)
+        list.push_back({s[i].numel(), s[i].data, s[i + 1].data, s[i + 2].data, s[i + 3].data});
+      return list;
+    };
+    compare(pointers,
+            [&](const Side& s) -> std::vector<double> {
+              if (const auto list = listed(s); s.on_device) {
+                s.k.sgd_many[t](sgd, nullptr, int64_t(list.size()), list.data());
+                s.k.adam_many[t](adam_numbers(adam), nullptr, int64_t(list.size()), list.data());
+                return {};
+              }
+              for (std::size_t i = 0; i < s.v.size(); i += 4) {
+                s.k.sgd[t](sgd, s[i], s[i + 1], s[i + 2]);
+                s.k.adam[t](adam, s[i], s[i + 1], s[i + 2], s[i + 3]);
+              }
+              return {};
+            },
+            {32, 4});
+  }
+}
+
+TEST(CudaOptim, GradientNorms) {
+  AR_NEEDS_CUDA();
+  manual_seed(4);
+  std::vector<Tensor> grads;
+  for (int64_t size : {int64_t(1), int64_t(300), int64_t(0), many() / 3}) grads.push_back(randn({size}));
+  for (double p : {1., 2., 3., double(INFINITY)})
+    for (double most : {0.7, 1e9}) {
+      std::vector<Variable> here, there;
+      for (const Tensor& g : grads) {
+        here.emplace_back(zeros_like(g), true), there.emplace_back(zeros(g.shape(), {.device = kCuda}), true);
+        here.back().set_grad(g.clone()), there.back().set_grad(g.to(kCuda));
+      }
+      here.emplace_back(ones({3}), true), there.emplace_back(ones({3}, {.device = kCuda}), true);  // without gradient
+      const double norm = optim::clip_grad_norm_(here, most, {.norm_type = p});
+      const int64_t waits = host_traffic(kCuda).waits;
+      const Tensor got = optim::clip_grad_norm_tensor_(there, most, p);
+      EXPECT_EQ(host_traffic(kCuda).waits, waits);
+      EXPECT_NEAR(got.item(), norm, 1e-5 * norm);
+      for (std::size_t i = 0; i < grads.size(); ++i) {
+        const auto a = here[i].grad().to_vector<double>(), b = there[i].grad().to_vector<double>();
+        for (std::size_t j = 0; j < a.size(); ++j) ASSERT_NEAR(a[j], b[j], 1e-5 * (1e-3 + std::abs(a[j])));
+      }
+    }
+  Variable v(zeros({5}, {.device = kCuda}), true);
+  v.set_grad(from_vector(std::vector<float>{1, NAN, 2, 3, 4}, {5}).to(kCuda));
+  EXPECT_TRUE(std::isnan(optim::clip_grad_norm_({v}, 1)));
+  for (double g : v.grad().to_vector<double>()) EXPECT_TRUE(std::isnan(g));
 }
 
 }  // namespace

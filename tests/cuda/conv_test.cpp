@@ -74,7 +74,7 @@ TEST(CudaConv, ForwardWithReaderAndEpilogue) {
       compare({&x, &w, accumulate ? &old : &fresh, &in_scale, &in_shift, &scale, &shift},
               [&](const Side& s) {
                 const Dtype type = s[0].dtype;
-                std::vector<double> sums(std::size_t(2 * c.y[1]), 1);
+                Numbers sums(s, 2 * c.y[1], 1);
                 ConvReader reader;
                 ConvEpilogue e;
                 if (variant == 1 || variant == 4) reader = {s[3].data, s[4].data, true};
@@ -85,7 +85,8 @@ TEST(CudaConv, ForwardWithReaderAndEpilogue) {
                 e.accumulate = accumulate;
                 if (variant == 1 || variant == 5) e.sum = sums.data(), e.sum_sq = sums.data() + c.y[1];
                 s.k.conv2d[type](c.p, s[0], s[1], packed(s, ConvPack::forward, c.p, s[1], type), s[2], reader, e);
-                return t == Dtype::bf16 ? std::vector<double>() : sums;  // sums of halves differ by their rounding
+                return t == Dtype::bf16 ? std::vector<double>()
+                                        : sums.values();  // sums of halves differ by their rounding
               },
               {t == Dtype::bf16 ? 16. : 64., 8});
     }
@@ -106,7 +107,7 @@ TEST(CudaConv, BackwardDataWithGate) {
         compare({&gy, &w, &x, accumulate ? &old : &fresh, &scale, &shift},
                 [&](const Side& s) {
                   const Dtype type = s[0].dtype;
-                  std::vector<double> sums(std::size_t(2 * c.x[1]), 1);
+                  Numbers sums(s, 2 * c.x[1], 1);
                   ConvGate gate;
                   if (gated) {
                     gate.x = s[2], gate.scale = s[4].data, gate.shift = s[5].data, gate.relu = true;
@@ -114,7 +115,8 @@ TEST(CudaConv, BackwardDataWithGate) {
                   }
                   s.k.conv2d_backward_data[type](c.p, s[0], s[1], packed(s, ConvPack::backward_data, c.p, s[1], type),
                                                  s[3], accumulate, gate);
-                  return t == Dtype::bf16 ? std::vector<double>() : sums;  // sums of halves differ by their rounding
+                  return t == Dtype::bf16 ? std::vector<double>()
+                                          : sums.values();  // sums of halves differ by their rounding
                 },
                 {t == Dtype::bf16 ? 16. : 64., 8});
   });

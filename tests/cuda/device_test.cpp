@@ -137,6 +137,55 @@ TEST(CudaNetworks, LrcnTrainsAsOnTheCpu) {
   EXPECT_EQ(got, on(kCuda)) << "the same bits again";
 }
 
+/// One step of training, then how often the host waited for the device or copied to it in a second one.
+template <class Net, class Loss>
+HostTraffic traffic_of_a_step(Net net, const Loss& loss) {
+  net.to(kCuda);
+  optim::SGD sgd(net.parameters(), {.lr = 0.05, .momentum = 0.9});
+  optim::AdamW adam(net.parameters(), {.lr = 0.003});
+  HostTraffic before;
+  for (int i = 0; i < 2; ++i) {
+    before = host_traffic(kCuda);
+    sgd.zero_grad();
+    const Variable l = loss(net);
+    l.backward();
+    optim::clip_grad_norm_tensor_(net.parameters(), 0.1);
+    sgd.step();
+    adam.step();
+  }
+  const HostTraffic after = host_traffic(kCuda);
+  return {after.waits - before.waits, after.uploads - before.uploads};
+}
+
+TEST(CudaNetworks, AStepOfTrainingNeverWaitsForTheHost) {
+  AR_NEEDS_CUDA();
+  manual_seed(1);
+  const Tensor images = randn({2, 3, 32, 32}).to(kCuda), label = randint(5, {2}).to(kCuda);
+  const HostTraffic densenet = traffic_of_a_step(small_densenet(5), [&](const nn::DenseNet& n) {
+    return cross_entropy(n(images), label, {.label_smoothing = 0.1});
+  });
+  EXPECT_EQ(densenet.waits, 0);
+  EXPECT_EQ(densenet.uploads, 0);
+  const nn::LRCN lrcn(small_densenet(0), {.classes = 3, .rnn_units = 8, .bidirectional = true, .head_dropout = 0.3});
+  const Tensor clips = randn({2, 3, 3, 32, 32}).to(kCuda), target = randint(3, {2}).to(kCuda);
+  const HostTraffic video = traffic_of_a_step(lrcn, [&](const nn::LRCN& n) { return n.loss(clips, target); });
+  EXPECT_EQ(video.waits, 0);
+  EXPECT_EQ(video.uploads, 0);
+}
+
+TEST(CudaNetworks, TargetsOnTheDeviceAreNotLookedAt) {
+  AR_NEEDS_CUDA();
+  const Variable logits(randn({3, 4}).to(kCuda));
+  const auto loss = [&](std::vector<int64_t> t) { return cross_entropy(logits, from_vector(t, {3}).to(kCuda)).item(); };
+  EXPECT_NEAR(
+      loss({1, -100, 2}),
+      cross_entropy(Variable(logits.value().to(Device{})), from_vector(std::vector<int64_t>{1, -100, 2}, {3})).item(),
+      1e-6);
+  EXPECT_TRUE(std::isnan(loss({1, 4, 2})));
+  EXPECT_TRUE(std::isnan(loss({-100, -100, -100})));
+  EXPECT_MESSAGE(cross_entropy(logits, from_vector(std::vector<int64_t>{1, 4, 2}, {3})), "target 4 is outside [0, 4)");
+}
+
 TEST(CudaNetworks, AttentionAndNormsInF64) {
   AR_NEEDS_CUDA();
   manual_seed(3);

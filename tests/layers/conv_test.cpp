@@ -139,11 +139,12 @@ TEST_P(ConvFusion, EpilogueScalesAddsActivatesAndSums) {
       if (activation == Activation::leaky_relu && v < 0) v *= 0.1;
     }
     const Tensor out = before.clone();
-    std::vector<double> sum(24, 1), sum_sq(24, 2);
-    const ops::Epilogue epilogue{scale, shift, true, activation, 0.1, sum, sum_sq};
+    const Tensor sums = full({24}, 1, {.dtype = Dtype::f64}), sums_sq = full({24}, 2, {.dtype = Dtype::f64});
+    const ops::Epilogue epilogue{scale, shift, true, activation, 0.1, sums, sums_sq};
     const Tensor y = ops::conv2d(x, w, options, {}, epilogue, out);
     EXPECT_TRUE(y.shares_memory_with(out));
     expect_close(y, expected, eps, "y");
+    const auto sum = values(sums), sum_sq = values(sums_sq);
     std::vector<double> wanted = reference::channel_sums(expected);
     Array squares = expected;
     for (double& v : squares.v) v *= v;
@@ -203,10 +204,11 @@ TEST_P(ConvFusion, GateIsTheGradientOfNormAndRelu) {
       sum_dx[c] += dv * xv;
       return dv;
     });
-    std::vector<double> got_d(20), got_dx(20);
+    const Tensor d_sums = zeros({20}, {.dtype = Dtype::f64}), dx_sums = zeros({20}, {.dtype = Dtype::f64});
     const Tensor out = before.clone();
-    ops::conv2d_backward_data(gy, w, x.shape(), options, {x, scale, shift, relu, got_d, got_dx}, out, true);
+    ops::conv2d_backward_data(gy, w, x.shape(), options, {x, scale, shift, relu, d_sums, dx_sums}, out, true);
     expect_close(out, expected, eps, "gx");
+    const auto got_d = values(d_sums), got_dx = values(dx_sums);
     for (int c = 0; c < 20; ++c) {
       EXPECT_NEAR(got_d[c], sum_d[c], 1000 * eps);
       EXPECT_NEAR(got_dx[c], sum_dx[c], 1000 * eps);

@@ -242,9 +242,10 @@ TEST(NormReluPool2, PoolsTheNormedImage) {
               sum_dx[c] += d * Array(x).at(n, c, i, j);
             }
       expect_close(ops::norm_relu_pool2(x, scale, shift), y, tolerance(dtype), "y");
-      Vector got_d(shape[1]), got_dx(shape[1]);
+      const Tensor d_sums = zeros({shape[1]}, {.dtype = Dtype::f64}), dx_sums = zeros_like(d_sums);
       const Tensor out = before.clone();
-      ops::norm_relu_pool2_backward(gy, {x, scale, shift, true, got_d, got_dx}, out, true);
+      ops::norm_relu_pool2_backward(gy, {x, scale, shift, true, d_sums, dx_sums}, out, true);
+      const Vector got_d = d_sums.to_vector<double>(), got_dx = dx_sums.to_vector<double>();
       expect_close(out, gx, tolerance(dtype), "gx");
       for (int c = 0; c < shape[1]; ++c) {
         EXPECT_NEAR(got_d[c], sum_d[c], 100 * tolerance(dtype));

@@ -1,4 +1,5 @@
 // The table of one instruction set, put together from its families.
+#include "tensor/cpu/batch_norm.h"
 #include "tensor/cpu/isa/families.h"
 
 #define AR_STRING_(x) #x
@@ -18,6 +19,7 @@ const Kernels& kernels() {
     add_conv_weight(k);
     add_gemm(k);
     add_channels(k);
+    add_batch_norm(k);
     add_pool(k);
     add_softmax(k);
     add_lstm(k);

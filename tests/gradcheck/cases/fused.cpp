@@ -147,7 +147,7 @@ void add_dense(const Table& table) {
     const Block second = block_of(sample({2, 4, 2, 2}), 1, 3, 2);
     in.insert(in.end(), second.inputs.begin() + 1, second.inputs.end());
     return Problem{[layers = b.layers, n, conv, next = second.layers](auto& x) -> std::vector<Variable> {
-                     constexpr BatchNormOptions training{.training = true};
+                     static const BatchNormOptions training{.training = true};
                      const DenseBlockResult first = dense_block(x[0], layers, training);
                      const Tensor buffer = empty({2, 7, 2, 2}, {.dtype = Dtype::f64});
                      const Variable y =

@@ -12,7 +12,7 @@ struct Row {
 };
 
 const std::vector<Row>& rows() {
-  constexpr BatchNormOptions training{.training = true};
+  static const BatchNormOptions training{.training = true};
   static const std::vector<Row> all = {
       {"training_vectors", {5, 3}, training},
       {"training_series", {2, 3, 4}, training},
