@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/common/program.h"
+#include "apps/report/html_page.h"
 #include "apps/report/progress.h"
 #include "apps/train/options.h"
 #include "apps/train/stop_signal.h"
@@ -93,11 +94,8 @@ int run(const Options& o) {
                   .subtitle = o.data.lists.data_dir.string(),
                   .metrics = &video,
                   .facts = facts_about(set)};
-    char text[32];
-    for (const auto& [name, metrics] : {std::pair{"clips, top-1", &clip}, {"single frames, top-1", &single}}) {
-      std::snprintf(text, sizeof text, "%.2f %%", 100 * metrics->top(1));
-      report.tiles.push_back({text, name});
-    }
+    for (const auto& [name, metrics] : {std::pair{"clips, top-1", &clip}, {"single frames, top-1", &single}})
+      report.tiles.push_back({percent(metrics->top(1)), name});
     show_videos_of(
         set.videos, [](int64_t i) { return i; }, report);
     write_html_report(o.report, report);

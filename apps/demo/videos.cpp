@@ -75,7 +75,7 @@ void write_long_videos(const std::filesystem::path& folder, const LongVideoOptio
   std::string boundaries = "video,start,end,action\n";
   for (size_t a = 0; a < all.size(); ++a) {
     for (int n = 1; n <= options.per_action; ++n) {
-      const std::string name = std::string(all[a]->name) + "/video_" + two_digits(n) + ".mp4";
+      const std::string name = std::string(all[a]->name) + "/" + all[a]->label + "_" + two_digits(n) + ".mp4";
       jobs.push_back({folder / name, long_film(a, Random{options.seed, a, uint64_t(n), 11}.next(), options.height)});
       const FilmOptions& film = jobs.back().film;
       for (size_t s = 0; s < film.segments.size(); ++s) {

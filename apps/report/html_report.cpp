@@ -120,6 +120,9 @@ std::string html_curves(const Curves& curves) {
     for (const auto& [name, points] : by_name) names.insert(name);
   }
   for (const char* shown : {"loss", "top1", "top3", "top5"}) names.erase(shown);
+  // A head that learns at the rate of all else needs no chart.
+  if (series(curves, "steps", "lr", "", 0).points == series(curves, "steps", "lr_head", "", 0).points)
+    names.erase("lr_head");
   for (const std::string& name : names) {
     LineChart chart = chart_of(name);
     chart.series = {series(curves, "steps", name, "each step", 3), series(curves, "train", name, "train", 0),

@@ -32,7 +32,7 @@ for alias in DIR FOLDER stanford8; do ln -s data/kinetics400-image "$alias"; don
 cp data/kinetics400-image/waving/000.jpg photo.jpg
 cp photo.jpg dog.jpg
 cp photo.jpg folder/
-cp ../drawn/untrimmed/waving/video_01.mp4 video.mp4
+cp ../drawn/untrimmed/waving/Waving_01.mp4 video.mp4
 seq 1000 >imagenet.names
 { printf '\0\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0'; head -c 4185952 /dev/zero; } >tiny.weights
 echo moved >old-place
