@@ -84,7 +84,8 @@ TEST_F(Certificates, EveryRequestAsksForThem) {
     return "no error";
   };
   EXPECT_THAT(says([&] { HttpClient().send({.url = url}); }), testing::HasSubstr("CA cert"));
-  EXPECT_THAT(says([&] { download({.url = url, .path = root + "/file", .attempts = 1}); }), testing::HasSubstr("CA cert"));
+  EXPECT_THAT(says([&] { download({.url = url, .path = root + "/file", .attempts = 1}); }),
+              testing::HasSubstr("CA cert"));
   server.stop();
   thread.join();
 }
