@@ -50,13 +50,13 @@ stand_in "$work/home/peers/bin" python pip
 
 # ---- each block -----------------------------------------------------------------------------------------------------
 # Indented blocks that hold no commands, by how they begin.
-other=('names of        ' 'find_package(ar' 'ar::nn::LRCN' 'first-rank clips' 'cuda/kernels/*.cu ' 'tensor/    ' 'error: '
+other=('names of        ' 'find_package(ar' 'first-rank clips' 'cuda/kernels/*.cu ' 'tensor/    ' 'error: '
   'results  ' 'model = torchvision' '{"' '# ')
 blocks=0
 run_block() {  # PLACE
   local first text=$work/block begin=$SECONDS
   first=$(head -n 1 "$text")
-  if [[ ! -e $work/path/${first%% *} && ! -e ${first%% *} && $first != while\ * ]] || [[ $first == *::* ]]; then
+  if [[ ! -e $work/path/${first%% *} && ! -e ${first%% *} && $first != while\ * ]]; then
     for known in "${other[@]}"; do [[ $first != "$known"* ]] || return 0; done
     fail "$1: neither a known command nor known to be something else: $first"
     return 0
