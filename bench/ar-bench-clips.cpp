@@ -7,12 +7,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "bench/program.h"
 #include "io/annotations.h"
 #include "io/clips.h"
 #include "io/loader.h"
@@ -112,10 +112,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& e) {
-    std::cerr << "error: " << e.what() << "\n";
-    return 1;
-  }
+  return ar::bench::run_or_complain([&] { return run(argc, argv); });
 }

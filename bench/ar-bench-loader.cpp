@@ -5,11 +5,11 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
-#include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "bench/program.h"
 #include "io/image_folder.h"
 #include "io/loader.h"
 #include "tensor/ops_frames.h"
@@ -78,10 +78,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& e) {
-    std::cerr << "error: " << e.what() << '\n';
-    return 1;
-  }
+  return ar::bench::run_or_complain([&] { return run(argc, argv); });
 }

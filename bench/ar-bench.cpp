@@ -6,6 +6,7 @@
 #include <string>
 
 #include "bench/measure.h"
+#include "bench/program.h"
 #include "bench/workloads.h"
 #include "nn/init.h"
 #include "nn/models/densenet.h"
@@ -124,9 +125,5 @@ int main(int argc, char** argv) {
   const std::string command = argc > 1 ? argv[1] : "";
   if (command == "--version") return std::printf("ar-bench %s\n", AR_VERSION), 0;
   if (command.empty() || command[0] == '-' || argc > 5) return std::fputs(kUsage, stderr), 2;
-  try {
-    run(command, argc, argv);
-  } catch (const std::exception& e) {
-    return std::fprintf(stderr, "error: %s\n", e.what()), 1;
-  }
+  return run_or_complain([&] { return run(command, argc, argv), 0; });
 }

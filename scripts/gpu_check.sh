@@ -1,7 +1,7 @@
 #!/bin/bash
 # Checks the CUDA backend on a machine with a GPU, CUDA, cuDNN, CMake and a compiler; neither network nor package manager
-# is needed. Builds, runs the GPU tests, and compute-sanitizer over them. Ends with a table; the exit status is 0 if nothing
-# failed.
+# is needed. Builds, runs the GPU tests, compute-sanitizer over them, and, in what is left of ten minutes, the benchmarks
+# beside PyTorch, where $PYTHON (python3) has it. Ends with a table; the exit status is 0 if nothing failed.
 #   scripts/gpu_check.sh deps.tar.gz [folder for logs]
 # deps.tar.gz is made by scripts/bundle_deps.sh.
 set -uo pipefail
@@ -33,7 +33,7 @@ configure() {
   local architecture
   architecture=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
   cmake -S . -B "$build/ar" -DCMAKE_BUILD_TYPE=Release -DAR_CUDA=ON -DAR_CUDA_ARCHITECTURES="$architecture" \
-    -DAR_BUILD_BENCH=OFF -DCMAKE_PREFIX_PATH="$PWD/$build/deps"
+    -DAR_BUILD_BENCH=ON -DCMAKE_PREFIX_PATH="$PWD/$build/deps"
 }
 tests=$build/ar/bin/test_cuda
 sanitize() {  # smaller cases: every access is followed
@@ -45,7 +45,7 @@ tar -C "$build" -xzf "$deps"
 step gpu nvidia-smi
 step googletest build_googletest
 step configure configure
-step build in_parallel ar_cuda test_cuda
+step build in_parallel ar_cuda test_cuda ar-bench-gpu
 step tests "$tests" --gtest_brief=1
 step tests_own_kernels env AR_CUDA_OWN=1 "$tests" --gtest_brief=1
 step tests_deterministic env AR_DETERMINISTIC=1 "$tests" --gtest_brief=1 --gtest_filter='CudaConv*:CudaGemm*:CudaNetworks*'
@@ -53,8 +53,20 @@ step tests_deterministic env AR_DETERMINISTIC=1 "$tests" --gtest_brief=1 --gtest
 step memcheck env AR_CUDA_CACHE=0 bash -c "$(declare -f sanitize); tests=$tests; sanitize memcheck"
 step racecheck env AR_CUDA_OWN=1 bash -c "$(declare -f sanitize); tests=$tests; sanitize racecheck"
 step initcheck env AR_CUDA_OWN=1 AR_CUDA_CACHE=0 bash -c "$(declare -f sanitize); tests=$tests; sanitize initcheck"
+# The budget counts from the script's begin; without Python there is nobody to compare with.
+benchmarks() {
+  local left=$((590 - SECONDS))
+  bench/compare_gpu.py --build "$build/ar" --python "${PYTHON:-python3}" --budget $((left > 60 ? left : 60)) \
+    --out "$logs/benchmarks.json"
+}
+if command -v python3 >/dev/null; then
+  step benchmarks benchmarks
+else
+  step benchmarks "$build/ar/bin/ar-bench-gpu" training 32
+fi
 
 echo
 printf '%s\n' "${rows[@]}"
+grep '^[|{]' "$logs/benchmarks.log"
 echo "logs: $logs"
 exit $failed

@@ -1,5 +1,6 @@
 #include "apps/report/run_log.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -119,7 +120,9 @@ void RunLog::options(const Json& options, const std::vector<std::pair<std::strin
   state_->judged_by = {metrics.begin(), metrics.end()};
   io::EventFile& file = state_->events("");
   file.hparams(values, shown_metrics);
-  file.text("options", 0, markdown_table(options));
+  // A resumed run has a card of its own: another of the same step would stand beside the first run's.
+  if (const int64_t step = state_->options.resume_step; step != 0)
+    file.text("options", std::max<int64_t>(step, 0), markdown_table(options));
 }
 
 void RunLog::scalars(std::string_view split, int64_t step, double epoch,

@@ -91,9 +91,9 @@ case $name in
     options_are_in "$source/scripts/$name"
     checked "takes minutes; the test demo/quick runs the one, the other runs this"
     ;;
-  compare.py)
+  compare.py | compare_gpu.py)
     options_are_in "$source/bench/$name"
-    checked "takes half an hour and other people's programs"
+    checked "takes half an hour, or a GPU, and other people's programs"
     ;;
   cmake | ctest)
     case "${arguments[*]}" in

@@ -302,12 +302,18 @@ TEST(RunLog, ResumedCurvesDoNotDouble) {
     apps::RunLog log({.folder = folder.path, .resume_step = 20});
     EXPECT_THAT(steps_of(log.curves(), "train", "loss"), ElementsAre(10, 20));
     EXPECT_FALSE(log.curves().contains("validation"));
+    log.options({{"rate", 0.2}}, {});
     log.scalars("train", 30, 3, {{"loss", 7}});
     log.finish(true);
     EXPECT_THAT(steps_of(log.curves(), "train", "loss"), ElementsAre(10, 20, 30));
   }
   const auto own = records(contents(event_files(folder.path).at(0)));
   EXPECT_EQ(at(own.back(), {5, 1, 1}).bytes, "validation/top1");  // what the HPARAMS tab shows
+  std::vector<uint64_t> cards;  // of one step only one would be seen, or both side by side
+  for (const fs::path& file : event_files(folder.path))
+    for (const std::string& event : records(contents(file)))
+      if (at(event, {5, 1, 1}).bytes == "options") cards.push_back(at(event, {2}).value);
+  EXPECT_THAT(cards, ElementsAre(0, 20));
   const auto lines = io::read_json_lines(folder.path / "metrics.jsonl");
   ASSERT_EQ(lines.size(), 3U);
   EXPECT_EQ(lines[2]["loss"], 7);
