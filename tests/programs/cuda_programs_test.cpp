@@ -294,7 +294,7 @@ TEST_F(CudaPrograms, WhatGoesWrongInMidRunLeavesTheLastCheckpoint) {
     const char *variable, *value, *message;
   };
   for (const Case& c : {Case{"AR_EMULATION_MEMORY", "12000000", "cuda: out of memory: "},
-                        Case{"AR_EMULATION_LOST_AFTER", "1500", "the device is lost"}}) {
+                        Case{"AR_EMULATION_LOST_AFTER", "500", "the device is lost"}}) {
     const Outcome outcome =
         train_images("cuda", "model", {"--epochs", "9", "--resume-checkpoint", "auto"}, {{c.variable, c.value}});
     EXPECT_EQ(outcome.code, 1) << outcome.err;
