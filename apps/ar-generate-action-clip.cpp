@@ -1,6 +1,5 @@
 // Cuts candidate action clips out of videos, around the strongest responses of an image classifier.
 #include <CLI/CLI.hpp>
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -9,9 +8,11 @@
 #include "apps/clips/generator.h"
 #include "apps/common/program.h"
 #include "apps/model/image_model.h"
+#include "apps/model/machine.h"
 #include "apps/train/options.h"
 #include "apps/train/stop_signal.h"
 #include "io/crc32c.h"
+#include "tensor/ops_elementwise.h"
 
 namespace {
 
@@ -123,12 +124,8 @@ FrameClassifier frame_classifier(const ImageModel& model, int64_t image_size) {
     c.fit = io::FrameFit::cover;
     c.zoom = 256.0 / 224;
   }
-  c.probabilities = [&model](const Tensor& frames) {
-    const Tensor p = model.log_probs(frames).to(Device{}).clone(Layout::channels_first);
-    auto* values = p.mutable_data<float>();
-    for (int64_t i = 0; i < p.numel(); ++i) values[i] = std::exp(values[i]);
-    return p;
-  };
+  c.device = compute_device();
+  c.probabilities = [&model](const Tensor& frames) { return ops::unary(UnaryOp::exp, model.log_probs(frames)); };
   return c;
 }
 

@@ -10,13 +10,16 @@
 #include <thread>
 #include <utility>
 
+#include "tensor/event.h"
+
 namespace ar::io {
 
 struct FrameBatcher::State {
   State(const std::string& path, const BatcherOptions& o) : options(o), reader(path, o.video), facts(reader.facts()) {
     AR_CHECK(o.height > 0 && o.width > 0, path, ": the size of the frames in a batch must be given");
     AR_CHECK(o.batch_size > 0 && o.every > 0 && o.ring > 0, path, ": batch size, step and ring must be positive");
-    for (int i = 0; i < o.ring + 1; ++i) free.push_back(frame_batch(o.batch_size, o.height, o.width));
+    for (int i = 0; i < o.ring + 1; ++i)
+      free.push_back(empty_pinned_like(frame_batch(o.batch_size, o.height, o.width), o.device));
     thread = std::thread([this] { produce(); });
   }
   ~State() {

@@ -17,6 +17,7 @@ struct BatcherOptions {
   int64_t every = 1;              // takes frames 0, n, 2n, ... of the video
   double fps = 0;                 // if > 0, instead: the first frame at or after each multiple of 1 / fps seconds
   int ring = 2;                   // batches decoded ahead at most
+  Device device = {};             // whom batches are to be copied to: their memory is page-locked for it
 };
 
 struct FrameBatch {

@@ -34,7 +34,10 @@ double Event::milliseconds(const Event& begin, const Event& end) {
 }
 
 Tensor empty_pinned(const Dims& shape, const TensorOptions& options, Device device) {
-  const Tensor like = empty(shape, options);
+  return empty_pinned_like(empty(shape, options), device);
+}
+
+Tensor empty_pinned_like(const Tensor& like, Device device) {
   if (device.is_cpu()) return like;
   constexpr int64_t kSlack = 64;  // as CPU memory has it, see Backend::allocate
   const int64_t bytes = like.storage()->bytes() + kSlack;
@@ -42,7 +45,7 @@ Tensor empty_pinned(const Dims& shape, const TensorOptions& options, Device devi
   void* const data = b.allocate_pinned(bytes);
   auto storage =
       Storage::adopt(data, like.storage()->bytes(), {}, [&b, data, bytes] { b.release_pinned(data, bytes); });
-  return Tensor(std::move(storage), 0, like.shape(), like.strides(), like.dtype());
+  return Tensor(std::move(storage), like.offset(), like.shape(), like.strides(), like.dtype());
 }
 
 // ---- from the device ----

@@ -34,6 +34,8 @@ class Event {
 /// An uninitialised tensor on the CPU in page-locked memory, which that device copies from and to while the host goes
 /// on; ordinary memory where the device is the CPU.
 Tensor empty_pinned(const Dims& shape, const TensorOptions& options, Device device);
+/// The same for memory as large as all of `like`'s, with its shape and strides.
+Tensor empty_pinned_like(const Tensor& like, Device device);
 
 /// A tensor's values on their way to the CPU. Waiting for them waits for what they follow from, not for what was asked
 /// of the device later.

@@ -17,6 +17,7 @@
 #include "apps/report/progress.h"
 #include "apps/report/text.h"
 #include "io/atomic_file.h"
+#include "tensor/event.h"
 
 namespace ar::apps {
 namespace fs = std::filesystem;
@@ -43,6 +44,22 @@ std::optional<int64_t> class_called(const std::string& name, const std::vector<s
 /// Ends the run, as no Error of one video does.
 struct ClassifierFailed : std::runtime_error {
   using std::runtime_error::runtime_error;
+};
+
+/// What `work` returns; its errors are no video's fault, but the device's or of its memory.
+template <class Work>
+auto by_classifier(const Work& work) {
+  try {
+    return work();
+  } catch (const Error& e) {
+    throw ClassifierFailed(e.what());
+  }
+}
+
+/// A batch of frames whose probabilities are on their way.
+struct Asked {
+  Download probabilities;
+  std::vector<io::FrameTime> times;
 };
 
 /// The state that the workers of a run share.
@@ -169,11 +186,7 @@ class Run {
     FrameClassifier classifier = classifier_;
     classifier.probabilities = [this](const Tensor& frames) {
       const std::lock_guard lock(inference_);
-      try {
-        return classifier_.probabilities(frames);
-      } catch (const Error& e) {  // no video's fault: of the device or its memory
-        throw ClassifierFailed(e.what());
-      }
+      return classifier_.probabilities(frames);
     };
     return classifier;
   }
@@ -288,21 +301,37 @@ VideoScores score_video(const std::string& path, const FrameClassifier& classifi
                                   .height = classifier.image_size,
                                   .width = classifier.image_size,
                                   .every = options.every,
-                                  .fps = options.fps});
+                                  .fps = options.fps,
+                                  .device = classifier.device});
+  Uploader uploader(classifier.device);
   VideoScores scores;
   scores.path = path;
   const auto classes = int64_t(classifier.classes.size());
   const double declared = batcher.facts().duration.value_or(0);
-  while (const auto batch = batcher.next()) {
+  const auto take = [&](Asked& asked) {
+    const Tensor p = by_classifier([&] { return asked.probabilities.wait(); }).contiguous(Layout::channels_first);
+    const auto count = int64_t(asked.times.size());
+    AR_CHECK(p.rank() == 2 && p.size(0) == count && p.size(1) == classes, "the classifier gave ", p.shape(), " for ",
+             count, " frames and ", classes, " classes");
+    for (int64_t i = 0; i < count; ++i)
+      scores.add(asked.times[size_t(i)].seconds, p.data<float>() + i * classes, classes);
+    const double at = asked.times.back().seconds;
+    return progress(declared > 0 ? std::clamp(at / declared, 0.0, 1.0) : 0);
+  };
+  std::optional<Asked> before;
+  for (bool more = true; more;) {
+    const auto batch = batcher.next();
     const double start = clock_seconds();
-    const Tensor p = classifier.probabilities(batch->frames).contiguous(Layout::channels_first);
+    std::optional<Asked> now;
+    if (batch)
+      now = by_classifier([&] {
+        return Asked{Download(classifier.probabilities(uploader.upload(batch->frames))), batch->times};
+      });
+    if (before && !take(*before)) return scores;
+    by_classifier([&] { return uploader.settle(), true; });  // the batcher fills the batch again
+    before = std::move(now);
+    more = batch.has_value();
     if (times) times->classifying += clock_seconds() - start, times->waiting = batcher.waited();
-    AR_CHECK(p.rank() == 2 && p.size(0) == batch->frames.size(0) && p.size(1) == classes, "the classifier gave ",
-             p.shape(), " for ", batch->frames.size(0), " frames and ", classes, " classes");
-    for (size_t i = 0; i < batch->times.size(); ++i)
-      scores.add(batch->times[i].seconds, p.data<float>() + int64_t(i) * classes, classes);
-    const double at = batch->times.back().seconds;
-    if (!progress(declared > 0 ? std::clamp(at / declared, 0.0, 1.0) : 0)) return scores;
   }
   const io::VideoStats stats = batcher.stats();
   AR_CHECK(stats.frames > 0, path, ": no frame can be decoded");

@@ -22,7 +22,8 @@ struct FrameClassifier {
   int64_t image_size = 224;                                 // side of the square it looks at
   io::FrameFit fit = io::FrameFit::stretch;                 // how a frame becomes that square
   double zoom = 1;                                          // see VideoOptions
-  std::function<Tensor(const Tensor&)> probabilities = {};  // u8 (N,3,S,S) -> f32 (N, classes)
+  Device device = {};                                       // where it takes frames
+  std::function<Tensor(const Tensor&)> probabilities = {};  // u8 (N,3,S,S) -> f32 (N, classes), on any device
 };
 
 struct GenerateOptions {
@@ -70,8 +71,8 @@ std::vector<std::string> find_videos(const std::vector<std::string>& paths);
 std::vector<int64_t> wanted_classes(const std::string& action, const std::string& video,
                                     const std::vector<std::string>& classes);
 
-/// Runs the classifier over a video. `progress` gets the part done, from 0 to 1, after each batch; false stops. Adds to
-/// `times`, if given.
+/// Runs the classifier over a video: a batch is read back when the next one has been asked for. `progress` gets the
+/// part done, from 0 to 1, after each batch; false stops. Adds to `times`, if given.
 VideoScores score_video(const std::string& path, const FrameClassifier& classifier, const GenerateOptions& options,
                         const std::function<bool(double)>& progress, GenerateTimes* times = nullptr);
 

@@ -12,6 +12,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <vector>
 
 #include "cuda/emulation/emulation.h"
@@ -34,15 +35,22 @@ Queue& queue(void* handle) {
   static Queue standard;
   return handle ? *static_cast<Queue*>(handle) : standard;
 }
+/// Several threads may ask for work; it is done by one at a time.
+std::recursive_mutex& turn() {
+  static std::recursive_mutex mutex;
+  return mutex;
+}
 void step(Queue& q) {
   auto work = std::move(q.work.front());
   q.work.pop_front();
   work();
 }
 void drain(Queue& q) {
+  const std::lock_guard lock(turn());
   while (!q.work.empty()) step(q);
 }
 void reach(const Mark& mark, std::int64_t number, Queue& q) {
+  const std::lock_guard lock(turn());
   while (mark.reached < number && !q.work.empty()) step(q);
 }
 std::int64_t allocated = 0;  // bytes
@@ -53,6 +61,7 @@ void submit(void* stream, std::function<void()> work) {
   static std::atomic<std::int64_t> submitted{0};
   if (options().lost_after >= 0 && submitted++ >= options().lost_after)
     ar::fail("cuda: a kernel: the device is lost (AR_EMULATION_LOST_AFTER)");
+  const std::lock_guard lock(turn());
   if (!options().deferred_streams) return work();
   queue(stream).work.push_back(std::move(work));
 }
