@@ -94,14 +94,17 @@ class Check {
   }
 
   /// All results one after another, without recording.
-  std::vector<double> values() const {
-    NoGrad no_grad;
+  static std::vector<double> numbers(const std::vector<Variable>& results) {
     std::vector<double> all;
-    for (const Variable& v : call()) {
+    for (const Variable& v : results) {
       const std::vector<double> x = v.value().to_vector<double>();
       all.insert(all.end(), x.begin(), x.end());
     }
     return all;
+  }
+  std::vector<double> values() const {
+    NoGrad no_grad;
+    return numbers(call());
   }
 
   void forget_gradients() const {
@@ -129,12 +132,9 @@ class Check {
   }
 
   void check_repetition(const std::vector<Variable>& results) {
-    const std::vector<double> again = values();
-    size_t at = 0;
-    for (const Variable& v : results)
-      for (double x : v.value().to_vector<double>())
-        if (at >= again.size() || std::memcmp(&x, &again[at++], sizeof x) != 0)
-          return wrong("two equal calls gave different results");
+    const std::vector<double> first = numbers(results), again = numbers(call());
+    if (first.size() != again.size() || std::memcmp(first.data(), again.data(), first.size() * sizeof(double)) != 0)
+      wrong("two equal calls gave different results");
   }
 
   void compare_all(const std::vector<Variable>& results) {

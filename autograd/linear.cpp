@@ -1,6 +1,6 @@
-// y = x w^T + b is a 1x1 convolution over images of one pixel, so it runs on the convolution's packed weights.
+// y = x w^T + b over the last dimension.
 #include "autograd/matmul.h"
-#include "tensor/ops_conv.h"
+#include "tensor/ops_linear.h"
 #include "tensor/ops_norm.h"
 
 namespace ar {
@@ -13,12 +13,6 @@ Tensor rows_of(const Tensor& x) {
   for (int d = 0; d + 1 < x.rank(); ++d) rows *= x.size(d);
   const Tensor m = x.reshape_copy({rows, c});
   return c == 1 || m.stride(1) == 1 ? m : m.clone(Layout::channels_first);
-}
-
-/// (rows, c) as images (rows, c, 1, 1). Height and width get the rows' stride, so that kernels see one run of pixels.
-Tensor pixels(const Tensor& m) {
-  const int64_t row = m.stride(0);
-  return Tensor(m.storage(), m.offset(), {m.size(0), m.size(1), 1, 1}, {row, m.stride(1), row, row}, m.dtype());
 }
 
 Tensor row_major(const Dims& shape, const Tensor& like) {
@@ -49,23 +43,22 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias)
   shape[shape.size() - 1] = w.size(0);
   Tensor y = row_major(shape, rows);
   const Tensor y_rows = y.reshape({rows.size(0), w.size(0)});
-  ops::conv2d(pixels(rows), pixels(w), {}, {}, {.shift = b}, pixels(y_rows), packing);
+  ops::linear(rows, w, b, y_rows, packing);
 
   const Saved x_saved("linear", "input", weight.requires_grad() ? rows : Tensor());
   const Saved w_saved("linear", "weight", w);
   return record("linear", std::move(y), {x, weight, bias},
                 [x_saved, w_saved, x_shape = x.shape(), packing](Backward& b) -> std::vector<Tensor> {
                   const Tensor& w = w_saved.get();
-                  const Tensor gy = pixels(rows_of(b.grad()));
+                  const Tensor gy = rows_of(b.grad());
                   Tensor gx, gw, gb;
                   if (b.wanted(0)) {
                     gx = row_major(x_shape, gy);
-                    const Tensor gx_pixels = pixels(gx.reshape({gy.size(0), w.size(1)}));
-                    ops::conv2d_backward_data(gy, pixels(w), gx_pixels.shape(), {}, {}, gx_pixels, false, packing);
+                    ops::linear_backward_data(gy, w, gx.reshape({gy.size(0), w.size(1)}), packing);
                   }
                   if (b.wanted(1)) {
                     gw = empty_like(w);
-                    ops::conv2d_backward_weight(pixels(x_saved.get()), gy, pixels(w), {}, {}, pixels(gw));
+                    ops::linear_backward_weight(x_saved.get(), gy, gw);
                   }
                   if (b.wanted(2)) gb = ops::channel_totals(gy);
                   return {gx, gw, gb};

@@ -1,10 +1,11 @@
-// Time is the first dimension inside. The sums W x + b of all steps are one product (a 1x1 convolution over steps and
-// sequences as pixels), the recurrent sums U h are added step by step, with U packed once.
+// Time is the first dimension inside. The sums W x + b of all steps are one product, the recurrent sums U h are added
+// step by step, with U packed once.
 #include "tensor/ops_lstm.h"
 
 #include "tensor/ops_common.h"
 #include "tensor/ops_conv.h"
 #include "tensor/ops_elementwise.h"
+#include "tensor/ops_linear.h"
 #include "tensor/ops_norm.h"
 
 namespace ar::ops {
@@ -24,13 +25,10 @@ Tensor zeros_row_major(const Dims& shape, const Tensor& like) {
 Tensor kernel1x1(const Tensor& w) { return w.unsqueeze(2).unsqueeze(3); }
 /// (B,C) as (B,C,1,1).
 Tensor pixels(const Tensor& rows) { return rows.unsqueeze(2).unsqueeze(3); }
-/// (T,B,C) as (T*B,C,1,1), or as (T,C,1,B) where x's strides do not let it be flat.
-Tensor pixels(const Tensor& sequences, bool flat) {
-  if (flat) return pixels(sequences.reshape({sequences.size(0) * sequences.size(1), sequences.size(2)}));
-  return sequences.unsqueeze(2).permute({0, 3, 2, 1});
-}
-bool is_flat(const Tensor& sequences) {
-  return sequences.can_reshape({sequences.size(0) * sequences.size(1), sequences.size(2)});
+/// (T,B,C) as (T*B,C), elements of a row side by side; a copy of sequences that come batch first.
+Tensor rows(const Tensor& sequences) {
+  const Tensor m = sequences.reshape_copy({sequences.size(0) * sequences.size(1), sequences.size(2)});
+  return m.stride(1) == 1 || m.size(1) == 1 ? m : m.clone(Layout::channels_first);
 }
 
 void check(const char* what, const Tensor& t, const Dims& shape, const Tensor& x) {
@@ -90,10 +88,9 @@ LstmStates lstm(const Tensor& x, const LstmWeights& w, const Tensor& h0, const T
   s.c = row_major({steps + 1, batch, h}, x);
   const Tensor active = active_steps(steps, pass.lengths, x.device());
 
-  const bool flat = is_flat(x);
   Tensor bias = w.bias_ih.defined() ? w.bias_ih : w.bias_hh;
   if (w.bias_ih.defined() && w.bias_hh.defined()) bias = add(w.bias_ih, w.bias_hh);
-  conv2d(pixels(x, flat), kernel1x1(w.ih), {}, {}, {.shift = bias}, pixels(s.gates, flat), packing_of(pass));
+  linear(rows(x), w.ih, bias, rows(s.gates), packing_of(pass));
 
   const int64_t start = pass.reverse ? steps : 0;
   const auto begin = [&](const Tensor& states, const Tensor& given) {
@@ -148,25 +145,21 @@ LstmGrads lstm_backward(const Tensor& x, const LstmWeights& w, const LstmStates&
 
   LstmGrads g;
   g.h0 = gh, g.c0 = gc;
-  const bool flat = is_flat(x);
   if (wanted.x) {
-    g.x = x.stride(2) == 1 ? empty_like(x) : row_major(x.shape(), x);
-    const Tensor out = pixels(g.x, flat && is_flat(g.x));
-    conv2d_backward_data(pixels(ggates, flat && is_flat(g.x)), kernel1x1(w.ih), out.shape(), {}, {}, out, false,
-                         packing_of(pass));
+    g.x = row_major(x.shape(), x);
+    linear_backward_data(rows(ggates), w.ih, rows(g.x), packing_of(pass));
   }
   if (wanted.ih) {
     g.ih = empty_like(w.ih);
-    conv2d_backward_weight(pixels(x, flat), pixels(ggates, flat), kernel1x1(w.ih), {}, {}, kernel1x1(g.ih));
+    linear_backward_weight(rows(x), rows(ggates), g.ih);
   }
   if (wanted.hh) {
     g.hh = empty_like(w.hh);
-    conv2d_backward_weight(pixels(s.before(s.h, pass.reverse), true), pixels(ggates, true), kernel1x1(w.hh), {}, {},
-                           kernel1x1(g.hh));
+    linear_backward_weight(rows(s.before(s.h, pass.reverse)), rows(ggates), g.hh);
   }
   if (wanted.bias) {
     const Tensor sums = zeros({4 * h}, {.dtype = Dtype::f64, .device = x.device()});
-    channel_sums(pixels(ggates, true), sums);
+    channel_sums(rows(ggates), sums);
     g.bias = sums.to(x.dtype());
   }
   return g;

@@ -60,7 +60,9 @@ class Linear : public testing::TestWithParam<std::tuple<Dims, Dtype>> {};
 INSTANTIATE_TEST_SUITE_P(Shapes, Linear,
                          testing::Combine(testing::Values(Dims{5}, Dims{1, 3}, Dims{4, 7}, Dims{33, 64}, Dims{2, 1},
                                                           Dims{2, 3, 6}, Dims{2, 3, 4, 5}, Dims{2, 1, 3, 2, 4},
-                                                          Dims{0, 5}, Dims{2, 0, 3}),
+                                                          Dims{0, 5}, Dims{2, 0, 3},
+                                                          // with 40 outputs: each way that a product may take
+                                                          Dims{11, 35}, Dims{15, 70}, Dims{70, 20}, Dims{300, 9}),
                                           testing::Values(Dtype::f32, Dtype::f64)));
 
 TEST_P(Linear, ValuesAndGradients) {

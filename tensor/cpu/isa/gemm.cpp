@@ -42,41 +42,41 @@ void pack_rows(const Matrix<const T>& a, int64_t i0, int64_t rows, int64_t k, T*
     for (int64_t i = 0; i < rows; ++i) out[i * ld + c] = *a.at(i0 + i, c);
 }
 
-/// A few rows of A by columns [j0, j1) of B, both with unit stride in k: every element of B is used `M` times only, so
-/// it is read where it lies.
+constexpr int kDots = 4;           // rows and columns that dots() takes at once
+constexpr int64_t kMostDots = 12;  // with more rows than this, packing pays
+
+/// `M` rows of A from i0 by (up to kDots) columns [j0, j1) of B, both with unit stride in k: with few rows an element
+/// of B is used so seldom that it is read where it lies.
 template <class T, int M>
-void dots(const Product<T>& p, bool accumulate, int64_t j0, int64_t j1) {
+void dots(const Product<T>& p, bool accumulate, int64_t i0, int64_t j0, int64_t j1) {
   using V = Vec<T>;
-  constexpr int L = V::kLanes, N = 4;
+  constexpr int L = V::kLanes, N = kDots;
   const int64_t whole = p.k / L * L;
-  for (int64_t j = j0; j < j1; j += N) {
-    const T *a[M], *b[N];
-    for (int i = 0; i < M; ++i) a[i] = p.a.at(i, 0);
-    for (int v = 0; v < N; ++v) b[v] = p.b.at(0, least(j + v, j1 - 1));
-    V acc[N][M];
-    for (auto& column : acc)
-      for (V& s : column) s = V::zero();
-    auto step = [&](int64_t c, auto load) __attribute__((always_inline)) {
-      V x[M];
+  const T *a[M], *b[N];
+  for (int i = 0; i < M; ++i) a[i] = p.a.at(i0 + i, 0);
+  for (int v = 0; v < N; ++v) b[v] = p.b.at(0, least(j0 + v, j1 - 1));
+  V acc[N][M];
+  for (auto& column : acc)
+    for (V& s : column) s = V::zero();
+  auto step = [&](int64_t c, auto load) __attribute__((always_inline)) {
+    V x[M];
 #pragma GCC unroll 4
-      for (int i = 0; i < M; ++i) x[i] = load(a[i] + c);
+    for (int i = 0; i < M; ++i) x[i] = load(a[i] + c);
 #pragma GCC unroll 4
-      for (int v = 0; v < N; ++v) {
-        const V y = load(b[v] + c);
+    for (int v = 0; v < N; ++v) {
+      const V y = load(b[v] + c);
 #pragma GCC unroll 4
-        for (int i = 0; i < M; ++i) acc[v][i] = fma(x[i], y, acc[v][i]);
-      }
-    };
-    for (int64_t c = 0; c < whole; c += L) step(c, [](const T* x) { return V::load(x); });
-    if (const int tail = int(p.k - whole)) step(whole, [tail](const T* x) { return V::load(x, tail); });
-    for (int v = 0; v < N && j + v < j1; ++v)
-      for (int i = 0; i < M; ++i) {
-        T& c = *p.c.at(i, j + v);
-        c = accumulate ? c + sum_lanes(acc[v][i]) : sum_lanes(acc[v][i]);
-      }
-  }
+      for (int i = 0; i < M; ++i) acc[v][i] = fma(x[i], y, acc[v][i]);
+    }
+  };
+  for (int64_t c = 0; c < whole; c += L) step(c, [](const T* x) { return V::load(x); });
+  if (const int tail = int(p.k - whole)) step(whole, [tail](const T* x) { return V::load(x, tail); });
+  for (int v = 0; j0 + v < j1; ++v)
+    for (int i = 0; i < M; ++i) {
+      T& c = *p.c.at(i0 + i, j0 + v);
+      c = accumulate ? c + sum_lanes(acc[v][i]) : sum_lanes(acc[v][i]);
+    }
 }
-constexpr int64_t kMostDots = 4;
 
 /// Rows [m0, m1) by panels [panel0, panel1) of one product.
 template <class T>
@@ -131,11 +131,7 @@ void multiply(const Product<T>& p, bool accumulate, int64_t m0, int64_t m1, int6
           t.c1 = t.c2 = p.c.data;
           t.c_step = 0;
           run_raw_tile(t, int(rows), columns);
-          for (int64_t i = 0; i < rows; ++i)
-            for (int64_t v = 0; v < columns; ++v) {
-              T& c = *p.c.at(i0 + i, j * P + v);
-              c = accumulate ? c + raw[i * P + v] : raw[i * P + v];
-            }
+          unpack_panel(raw, rows, columns, accumulate, p.c.at(i0, j * P), p.c.row, p.c.column);
         }
       }
     }
@@ -152,8 +148,12 @@ void gemm(const View& a, const View& b, const View& c, bool accumulate) {
                a.shape[2]};
   const int64_t batch = c.shape[0];
   if (batch * p.m * p.n == 0) return;
-  // A result that is stored by columns is the product of the transposed operands.
-  const bool turn = p.c.column != 1 && p.n > 1 && (p.c.row == 1 || p.m == 1);
+  // (a b)^T = b^T a^T: a result stored by columns is turned; and where both operands could be read in place, as a
+  // linear layer's can, so that the smaller one is packed.
+  const bool by_columns = p.c.column != 1 && p.n > 1 && (p.c.row == 1 || p.m == 1);
+  const int64_t rows = by_columns ? p.n : p.m, columns = by_columns ? p.m : p.n;
+  const bool few_rows = p.a.column == 1 && p.b.row == 1 && rows > kMostDots && 2 * rows <= columns;
+  const bool turn = by_columns != few_rows;
   if (turn) {
     const Product<T> q = p;
     p = {{nullptr, q.b.column, q.b.row}, {nullptr, q.a.column, q.a.row}, {nullptr, q.c.column, q.c.row}, q.n, q.m, q.k};
@@ -169,12 +169,16 @@ void gemm(const View& a, const View& b, const View& c, bool accumulate) {
     return q;
   };
   if (p.m <= kMostDots && p.a.column == 1 && p.b.row == 1) {
-    constexpr void (*by_rows[kMostDots])(const Product<T>&, bool, int64_t, int64_t) = {dots<T, 1>, dots<T, 2>,
-                                                                                       dots<T, 3>, dots<T, 4>};
-    for (int64_t i = 0; i < batch; ++i)
-      parallel_for(ceil_div(p.n, 4), most(1, 4096 / most(1, p.k)), [&](int64_t begin, int64_t end) {
-        by_rows[p.m - 1](of_batch(i), accumulate, 4 * begin, least(p.n, 4 * end));
+    constexpr void (*by_rows[kDots])(const Product<T>&, bool, int64_t, int64_t, int64_t) = {dots<T, 1>, dots<T, 2>,
+                                                                                            dots<T, 3>, dots<T, 4>};
+    for (int64_t i = 0; i < batch; ++i) {
+      const Product<T> q = of_batch(i);
+      parallel_for(ceil_div(p.n, kDots), most(1, 4096 / most(1, p.k * p.m)), [&](int64_t begin, int64_t end) {
+        for (int64_t j = begin; j < end; ++j)
+          for (int64_t row = 0; row < p.m; row += kDots)
+            by_rows[least(kDots, p.m - row) - 1](q, accumulate, row, j * kDots, least(p.n, (j + 1) * kDots));
       });
+    }
     return;
   }
   // Batches first, then panels of B (packed by one thread each), then rows.
