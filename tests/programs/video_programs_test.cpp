@@ -143,11 +143,24 @@ void expect_same_weights(const std::string& a, const std::string& b) {
             second.at("single_frame").at("weight").tensor().to_vector<double>());
 }
 
+#if defined(AR_SANITIZE)
+constexpr bool kTrainedToTheEnd =
+    false;  // learning takes 20 minutes in a sanitized build; one epoch runs the same code
+#else
+constexpr bool kTrainedToTheEnd = true;
+#endif
+
 TEST_F(VideoPrograms, OnlyTheLSTMSeesTheDirectionOfMotion) {
   const Outcome trained =
-      train({"--epochs",          "40",         "--optimizer",  "Adam",  "--scheduler",       "Cosine",
-             "--learning-rate",   "0.01",       "--batch-size", "16",    "--frames-per-clip", "16",
-             "--clips-per-video", "3",          "--resize",     "32x32", "--crop-size",       "32",
+      train({"--epochs",          kTrainedToTheEnd ? "40" : "1",
+             "--optimizer",       "Adam",
+             "--scheduler",       "Cosine",
+             "--learning-rate",   "0.01",
+             "--batch-size",      "16",
+             "--frames-per-clip", "16",
+             "--clips-per-video", kTrainedToTheEnd ? "3" : "1",
+             "--resize",          "32x32",
+             "--crop-size",       "32",
              "--logdir",          path("m/log")},
             {"--freeze-fe", "--dropout", "0", "--bidirectional", "--feature-extractor", "resnet18"});
   ASSERT_EQ(trained.code, 0) << trained.err;
@@ -156,9 +169,11 @@ TEST_F(VideoPrograms, OnlyTheLSTMSeesTheDirectionOfMotion) {
   const Outcome evaluated = evaluate({"--json", path("m/scores.json"), "--report", path("m/scores.html")});
   ASSERT_EQ(evaluated.code, 0) << evaluated.err;
   const auto scores = nlohmann::json::parse(std::ifstream(folder() / "m/scores.json"));
-  EXPECT_GE(scores["video"]["top1"].get<double>(), 0.95) << evaluated.out << trained.err;
-  EXPECT_GE(scores["clip"]["top1"].get<double>(), 0.8);
-  EXPECT_LE(scores["single_frame"]["top1"].get<double>(), 0.5) << "four classes; chance is a quarter";
+  if (kTrainedToTheEnd) {
+    EXPECT_GE(scores["video"]["top1"].get<double>(), 0.95) << evaluated.out << trained.err;
+    EXPECT_GE(scores["clip"]["top1"].get<double>(), 0.8);
+    EXPECT_LE(scores["single_frame"]["top1"].get<double>(), 0.5) << "four classes; chance is a quarter";
+  }
   for (const char* which : {"video", "clip", "single_frame"})
     for (const char* k : {"top1", "top3", "top5"}) EXPECT_TRUE(scores[which].contains(k)) << which << k;
   EXPECT_EQ(scores["missing"], 0);
@@ -178,7 +193,7 @@ TEST_F(VideoPrograms, OnlyTheLSTMSeesTheDirectionOfMotion) {
   EXPECT_EQ(predicted.code, 1);  // one of them cannot be read
   EXPECT_THAT(predicted.err, HasSubstr("nowhere.avi"));
   const auto line = nlohmann::json::parse(predicted.out.substr(0, predicted.out.find('\n')));
-  EXPECT_EQ(line["top"][0]["class"], "Left");
+  if (kTrainedToTheEnd) EXPECT_EQ(line["top"][0]["class"], "Left");
   EXPECT_EQ(line["top"].size(), 4u);
   EXPECT_FALSE(line["timeline"].empty());
 }
