@@ -77,8 +77,9 @@ FrozenNetwork network_without_head(const Options& o) {
 /// What the network says of all images: (N, length) f32.
 Tensor rows_of_all(const FrozenNetwork& network, const std::shared_ptr<const io::ImageDataset>& images,
                    const Options& o) {
-  io::Loader loader(images, io::sequential(images->size()),
-                    {.batch_size = o.batch_size, .workers = o.workers, .stop = &StopSignal::flag()});
+  io::Loader loader(
+      images, io::sequential(images->size()),
+      {.batch_size = o.batch_size, .workers = o.workers, .device = compute_device(), .stop = &StopSignal::flag()});
   loader.start(0);
   Progress progress({.label = network.info.feature_extractor, .total = images->size(), .unit = "images"});
   const NoGrad no_grad;

@@ -5,10 +5,12 @@
 
 #include "apps/common/program.h"
 #include "apps/model/image_model.h"
+#include "apps/model/machine.h"
 #include "apps/report/metrics.h"
 #include "apps/report/progress.h"
 #include "apps/train/image_data.h"
 #include "apps/train/image_report.h"
+#include "apps/train/late_metrics.h"
 #include "apps/train/options.h"
 #include "apps/train/stop_signal.h"
 #include "io/atomic_file.h"
@@ -33,15 +35,18 @@ int run(const Options& o) {
   const ScannedFolder found = scan_folder(o.data_dir, model.info.classes, {}, &StopSignal::flag());
   io::check_enough(found.folder, found.usable, 1);
   const auto images = std::make_shared<io::ImageDataset>(found.folder, found.usable, model.info.transform());
-  io::Loader loader(images, io::sequential(images->size()),
-                    {.batch_size = o.batch_size, .workers = o.workers, .stop = &StopSignal::flag()});
+  io::Loader loader(
+      images, io::sequential(images->size()),
+      {.batch_size = o.batch_size, .workers = o.workers, .device = compute_device(), .stop = &StopSignal::flag()});
   loader.start(0);
   ClassificationMetrics metrics(model.info.classes);
   Progress progress({.label = "evaluation", .total = images->size(), .unit = "images"});
+  LateMetrics late(metrics);
   while (const auto batch = loader.next()) {
-    metrics.add(model.log_probs(batch->inputs), batch->targets, batch->indices);
+    late.add(model.log_probs(batch->inputs), *batch);
     progress.advance(batch->size());
   }
+  late.finish();
   AR_CHECK(!StopSignal::flag(), "stopped after ", metrics.count(), " of ", images->size(),
            " images; nothing is written");
   progress.finish(std::to_string(metrics.count()) + " images");

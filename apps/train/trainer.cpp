@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "apps/train/late_metrics.h"
 #include "autograd/autograd.h"
 #include "io/checkpoint_file.h"
 #include "tensor/event.h"
@@ -119,31 +120,18 @@ void Trainer::update() {
   ++step_;
 }
 
-namespace {
-/// What a batch came to, read when the next one has been asked for: so a GPU has work meanwhile.
-struct LateScores {
-  Download log_probs;
-  std::vector<int64_t> labels, indices;
-};
-}  // namespace
-
 bool Trainer::validate(TrainObserver& observer, const std::atomic<bool>& stop, ClassificationMetrics& metrics) {
   const NoGrad no_grad;
   parts_.model.eval();
   parts_.validation->start(0);
   observer.validation_begins();
-  const auto take = [&](LateScores& scores) {
-    metrics.add(scores.log_probs.wait(), from_vector(scores.labels, {int64_t(scores.labels.size())}), scores.indices);
-    observer.validation_step(int64_t(scores.labels.size()));
-  };
-  std::optional<LateScores> before;
+  LateMetrics late(metrics);
   while (const auto batch = parts_.validation->next()) {
-    LateScores now{Download(parts_.forward(*batch).log_probs), batch->labels, batch->indices};
-    if (before) take(*before);
-    before = std::move(now);
+    late.add(parts_.forward(*batch).log_probs, *batch);
+    observer.validation_step(batch->size());
     if (stop) return false;
   }
-  if (before) take(*before);
+  late.finish();
   return true;
 }
 

@@ -204,7 +204,7 @@ TEST_F(CudaPrograms, ImagesAreLearntAsOnTheCpuAndCheckpointsGoBothWays) {
     std::vector<std::string> evaluate{"--checkpoint", path("m/cuda.pt"), "--data-dir",
                                       path("images"), "--json",          path(std::string("m/") + device + ".json")};
     evaluate.insert(evaluate.end(), machine.begin(), machine.end());
-    const Outcome evaluated = on_device("ar-evaluate-image", evaluate);
+    const Outcome evaluated = on_device("ar-evaluate-image", evaluate, late);
     ASSERT_EQ(evaluated.code, 0) << evaluated.err;
   }
   EXPECT_NEAR(json("m/cuda.json")["loss"].get<double>(), json("m/cpu.json")["loss"].get<double>(), 1e-3);
