@@ -28,10 +28,12 @@ done
 if $quick; then
   out=${out:-demo/quick}
   images=250 long_videos=1 groups=20 image_epochs=4 video_epochs=20
-  bounds=(--min-validation 0.65 --min-clips 0.75 --min-video 0.65 --min-gain 0.01)
+  recurrent=(--rnn-units 128 --bidirectional)  # learns the direction of a motion from fewer videos
+  bounds=(--min-validation 0.65 --min-clips 0.75 --min-video 0.7 --min-gain 0.04)
 else
   out=${out:-demo}
   images=400 long_videos=2 groups=30 image_epochs=5 video_epochs=25
+  recurrent=(--rnn-units 128)
   bounds=(--min-validation 0.8 --min-clips 0.75 --min-video 0.8 --min-gain 0.05)
 fi
 
@@ -60,7 +62,7 @@ if [[ -z $bin ]]; then
   bin=build/release/bin
 fi
 
-settings="seed $seed, $images images, $long_videos long videos, $groups groups, $image_epochs + $video_epochs epochs"
+settings="seed $seed, $images images, $long_videos long videos, $groups groups, $image_epochs + $video_epochs epochs, ${recurrent[*]}"
 if $fresh && [[ -e $out/settings ]]; then
   (cd "$out" && rm -rf address cache clips data 'done' engine.json image.* images index.html logs lrcn* port settings)
 fi
@@ -120,7 +122,7 @@ step video-classifier "$bin/ar-train-video" "${lists[@]}" --frames-per-clip 16 -
   --crop-size 64 --batch-size 32 --epochs "$video_epochs" --optimizer AdamW --learning-rate 1e-3 \
   --weight-decay 0.01 --scheduler Cosine --validation-split 0.1 --seed "$seed" --save-checkpoint "$out/lrcn.pt" \
   --logdir "$out/logs/video" --resume-checkpoint auto \
-  LRCN --feature-extractor densenet121 --image-checkpoint "$out/image.pt" --freeze-fe --rnn-units 128 --dropout 0.3
+  LRCN --feature-extractor densenet121 --image-checkpoint "$out/image.pt" --freeze-fe "${recurrent[@]}" --dropout 0.3
 
 say "6. Test it on people it has not seen, beside single frames"
 step evaluation "$bin/ar-evaluate-video" --checkpoint "$out/lrcn.pt" "${lists[@]}" --json "$out/lrcn.json" \
