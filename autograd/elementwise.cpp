@@ -1,5 +1,7 @@
 #include "autograd/elementwise.h"
 
+#include "autograd/checkpoint.h"
+#include "tensor/live_numbers.h"
 #include "tensor/ops_elementwise.h"
 #include "tensor/ops_reduce.h"
 
@@ -121,7 +123,8 @@ Variable dropout(const Variable& x, double p, bool training, Generator& g) {
     return record("dropout", zeros_like(x.value()), {x},
                   [](Backward& ctx) { return std::vector<Tensor>{zeros_like(ctx.grad())}; });
   // The gradient draws the same mask again rather than keeping it.
-  const PhiloxState state = g.take(x.numel());
+  AR_CHECK(!recorded_numbers() || !recomputing(), "dropout: a step that is recorded cannot recompute its masks");
+  const PhiloxState state = take_numbers(g, x.numel(), x.value().device());
   return record("dropout", ops::dropout(x.value(), p, state), {x},
                 [p, state](Backward& ctx) { return std::vector<Tensor>{ops::dropout(ctx.grad(), p, state)}; });
 }

@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "cuda/context.h"
 #include "cuda/device.h"
@@ -32,27 +33,55 @@ std::string megabytes(int64_t bytes) { return std::to_string((bytes + (1 << 20) 
 
 }  // namespace
 
+/// Memory of a recording.
+struct Allocator::Pool {
+  std::multimap<int64_t, void*> free;  // by size
+};
+
+void Allocator::begin_recording() {
+  std::lock_guard lock(mutex_);
+  AR_CHECK(!recording_, "cuda: work is being recorded already");
+  recording_ = new Pool;
+}
+
+Allocator::Pool* Allocator::end_recording() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(recording_, nullptr);
+}
+
+void Allocator::close(Pool* pool) {
+  std::lock_guard lock(mutex_);
+  free_.merge(pool->free);
+  std::erase_if(pooled_,
+                [&](const auto& block) { return block.second == pool; });  // those in use come back as others do
+  delete pool;
+}
+
+void* Allocator::fresh(int64_t size) {
+  void* data = gpu::allocate(std::size_t(size));
+  if (!data && !free_.empty() && !recording_) {  // while work is recorded nobody can wait for what uses the cache
+    give_back_all();
+    data = gpu::allocate(std::size_t(size));
+  }
+  if (data) return data;
+  const gpu::MemoryInfo info = gpu::memory_info();
+  fail("cuda: out of memory: ", megabytes(size), " asked for, ", megabytes(info.free), " of ", megabytes(info.total),
+       " are free; tensors of this process hold ", megabytes(stats_.live), "; a smaller batch, or bf16, needs less");
+}
+
 void* Allocator::allocate(int64_t bytes) {
   const int64_t size = rounded(bytes);
   std::lock_guard lock(mutex_);
+  // What is cached may serve a recording, too: its last use is queued before the recorded work's first one.
   void* data = nullptr;
-  if (const auto found = free_.find(size); found != free_.end()) {
-    data = found->second;
-    free_.erase(found);
-    stats_.cached -= size;
-  } else {
-    data = gpu::allocate(std::size_t(size));
-    if (!data && stats_.cached > 0) {
-      give_back_all();
-      data = gpu::allocate(std::size_t(size));
+  for (std::multimap<int64_t, void*>* cache : {recording_ ? &recording_->free : &free_, &free_})
+    if (const auto found = cache->find(size); !data && found != cache->end()) {
+      data = found->second;
+      cache->erase(found);
+      stats_.cached -= size;
     }
-    if (!data) {
-      const gpu::MemoryInfo info = gpu::memory_info();
-      fail("cuda: out of memory: ", megabytes(size), " asked for, ", megabytes(info.free), " of ",
-           megabytes(info.total), " are free; tensors of this process hold ", megabytes(stats_.live),
-           "; a smaller batch, or bf16, needs less");
-    }
-  }
+  if (!data) data = fresh(size);
+  if (recording_) pooled_[data] = recording_;
   stats_.live += size;
   stats_.peak = std::max(stats_.peak, stats_.live);
   return data;
@@ -63,8 +92,9 @@ void Allocator::release(void* data, int64_t bytes) {
   const int64_t size = rounded(bytes);
   std::lock_guard lock(mutex_);
   stats_.live -= size;
-  if (caching()) {
-    free_.emplace(size, data);
+  const auto pooled = pooled_.find(data);
+  if (pooled != pooled_.end() || caching() || recording_) {
+    (pooled != pooled_.end() ? pooled->second->free : free_).emplace(size, data);
     stats_.cached += size;
   } else {
     try {
@@ -77,9 +107,11 @@ void Allocator::release(void* data, int64_t bytes) {
 
 void Allocator::give_back_all() {
   gpu::synchronize(stream());
-  for (const auto& [size, data] : free_) gpu::release(data);
+  for (const auto& [size, data] : free_) {
+    gpu::release(data);
+    stats_.cached -= size;
+  }
   free_.clear();
-  stats_.cached = 0;
 }
 
 MemoryStats Allocator::stats() {

@@ -4,9 +4,13 @@
 // stream, and whoever gets the block queues behind them. Small blocks (up to 1 MiB) come in powers of two from 512
 // bytes; larger ones in multiples of 1/8 of their power of two, so that at most an eighth is wasted and sizes that vary
 // a little meet again. When the device is full, the cache is emptied and the request tried once more.
+//
+// While work is recorded (tensor/graphs.h), memory comes from a pool that belongs to the recording.
 #pragma once
 #include <map>
+#include <memory>
 #include <mutex>
+#include <unordered_map>
 
 #include "tensor/backend.h"
 
@@ -21,11 +25,23 @@ class Allocator {
   void reset_peak();
   void empty_cache();
 
+  /// From here on, memory comes from a pool of its own, and goes back there: the recorded work uses these addresses
+  /// whenever it is repeated. One recording at a time.
+  void begin_recording();
+  struct Pool;
+  /// Ends that. The pool holds the memory until close().
+  Pool* end_recording();
+  /// Nobody repeats the work any more: the memory serves all.
+  void close(Pool*);
+
  private:
+  void* fresh(int64_t size);
   void give_back_all();
 
   std::mutex mutex_;
-  std::multimap<int64_t, void*> free_;  // by size
+  Pool* recording_ = nullptr;
+  std::unordered_map<void*, Pool*> pooled_;  // blocks of pools
+  std::multimap<int64_t, void*> free_;       // by size
   MemoryStats stats_;
 };
 

@@ -45,6 +45,19 @@ void wait(Stream, Event);
 void synchronize(Event);
 float milliseconds(Event begin, Event end);
 
+// ---- recorded work ----
+/// What is asked of the stream from now on is recorded and not done. Until end_recording() nobody may wait for it.
+void begin_recording(Stream);
+struct Graph {
+  void* handle = nullptr;
+};
+/// The recorded work, ready to be launched any number of times.
+Graph end_recording(Stream);
+/// Forgets what was recorded; after an error.
+void abandon_recording(Stream) noexcept;
+void launch(Graph, Stream);
+void destroy(Graph) noexcept;
+
 // ---- the device ----
 int device_count();
 const char* device_name(int index);

@@ -84,6 +84,30 @@ float milliseconds(Event begin, Event end) {
   return result;
 }
 
+// Relaxed: other threads, and the allocator, may go on calling what is not queued on a stream.
+void begin_recording(Stream stream) {
+  check(cudaStreamBeginCapture(raw(stream), cudaStreamCaptureModeRelaxed), "start of a recording");
+}
+Graph end_recording(Stream stream) {
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamEndCapture(raw(stream), &graph), "end of a recording");
+  cudaGraphExec_t ready = nullptr;
+  const cudaError_t status = cudaGraphInstantiate(&ready, graph, 0);
+  cudaGraphDestroy(graph);
+  check(status, "preparation of recorded work");
+  return {ready};
+}
+void abandon_recording(Stream stream) noexcept {
+  cudaGraph_t graph = nullptr;
+  cudaStreamEndCapture(raw(stream), &graph);
+  if (graph) cudaGraphDestroy(graph);
+  cudaGetLastError();  // what ended the recording has been reported
+}
+void launch(Graph graph, Stream stream) {
+  check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph.handle), raw(stream)), "launch of recorded work");
+}
+void destroy(Graph graph) noexcept { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph.handle)); }
+
 int device_count() {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);

@@ -4,6 +4,7 @@
 #include "cuda/allocator.h"
 #include "cuda/context.h"
 #include "cuda/families.h"
+#include "tensor/graphs.h"
 
 namespace ar::cuda {
 
@@ -38,20 +39,25 @@ Scratch::~Scratch() { allocator().release(data_, bytes_); }
 
 namespace {
 std::atomic<int64_t> waits{0}, uploads{0};
-}
+std::atomic<bool> recording{false};
+}  // namespace
 
 void upload(void* device, const void* host, int64_t bytes) {
+  AR_CHECK(!recording,
+           "cuda: a step that is recorded cannot copy numbers from the host: their values would stay as they are now");
   ++uploads;
   gpu::upload(device, host, std::size_t(bytes), stream());
 }
 
 void wait() {
+  AR_CHECK(!recording,
+           "cuda: a step that is recorded cannot wait for the device (item(), to_vector(), a norm that is returned)");
   ++waits;
   gpu::synchronize(stream());
 }
 
 void read_back(void* host, const void* device, int64_t bytes) {
-  gpu::copy(host, device, std::size_t(bytes), stream());
+  if (!recording) gpu::copy(host, device, std::size_t(bytes), stream());
   wait();
 }
 
@@ -75,6 +81,43 @@ Kernels make_table() {
   add_frames(k);
   return k;
 }
+
+/// Recorded work and its memory.
+struct Recording {
+  gpu::Graph graph;
+  Allocator::Pool* pool;
+};
+
+const Graphs kGraphs{.begin =
+                         [] {
+                           allocator().begin_recording();
+                           gpu::begin_recording(stream());
+                           recording = true;
+                         },
+                     .end = []() -> void* {
+                       recording = false;
+                       Allocator::Pool* const pool = allocator().end_recording();
+                       try {
+                         return new Recording{gpu::end_recording(stream()), pool};
+                       } catch (...) {
+                         allocator().close(pool);
+                         throw;
+                       }
+                     },
+                     .abandon =
+                         [] {
+                           recording = false;
+                           gpu::abandon_recording(stream());
+                           allocator().close(allocator().end_recording());
+                         },
+                     .launch = [](void* graph) { gpu::launch(static_cast<Recording*>(graph)->graph, stream()); },
+                     .destroy =
+                         [](void* graph) {
+                           const Recording* const r = static_cast<Recording*>(graph);
+                           gpu::destroy(r->graph);
+                           allocator().close(r->pool);
+                           delete r;
+                         }};
 
 /// Kernels are built for some architectures; whether this device is one of them shows when one is launched.
 void try_kernel(int index) try {
@@ -125,7 +168,8 @@ extern "C" const ar::Backend* ar_cuda_open(int index) {
       .host_traffic =
           [] {
             return HostTraffic{waits, uploads};
-          }};
+          },
+      .graphs = gpu::synchronous() ? nullptr : &kGraphs};
   if (opened == index) return &backend;
   const int devices = gpu::device_count();
   AR_CHECK(devices > 0, "device cuda:", index, ": no CUDA device is visible");

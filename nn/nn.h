@@ -17,3 +17,4 @@
 #include "nn/models/tiny_darknet.h"
 #include "nn/module.h"
 #include "nn/optim.h"
+#include "nn/step_graph.h"

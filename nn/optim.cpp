@@ -5,6 +5,7 @@
 #include <sstream>
 #include <tuple>
 
+#include "tensor/live_numbers.h"
 #include "tensor/ops_common.h"
 #include "tensor/ops_elementwise.h"
 #include "tensor/ops_reduce.h"
@@ -138,26 +139,33 @@ void Optimizer::load_state_dict(const nn::StateDict& state) {
     for (Slot& slot : group) slot.state = std::move(states[index++]);
 }
 
-namespace {
+/// A repeated step writes to parameters without their knowledge: what was derived from them must not be used again.
+void Optimizer::count_writes(const std::vector<Slot*>& slots) {
+  for (Slot* const slot : slots) slot->parameter.value().writable();
+}
 
 /// Parameters whose device updates many in one call, by device, type and what else they must have in common.
 template <class Key>
-class Together {
+class Optimizer::Together {
  public:
-  void add(const Tensor& p, Key key, const OptimTensors& tensors) {
-    lists_[{&ops::kernels_of(p), p.dtype(), key}].push_back(tensors);
+  struct List {
+    std::vector<OptimTensors> tensors;
+    std::vector<Slot*> slots;
+  };
+  void add(const Tensor& p, Key key, const OptimTensors& tensors, Slot* slot) {
+    List& list = lists_[{&ops::kernels_of(p), p.dtype(), key}];
+    list.tensors.push_back(tensors);
+    list.slots.push_back(slot);
   }
-  /// f(kernels, dtype, key, parameters).
+  /// f(kernels, dtype, key, list).
   template <class F>
   void each(const F& f) const {
     for (const auto& [what, list] : lists_) f(*std::get<0>(what), std::get<1>(what), std::get<2>(what), list);
   }
 
  private:
-  std::map<std::tuple<const Kernels*, Dtype, Key>, std::vector<OptimTensors>> lists_;
+  std::map<std::tuple<const Kernels*, Dtype, Key>, List> lists_;
 };
-
-}  // namespace
 
 // ---- SGD ----
 
@@ -184,27 +192,39 @@ std::vector<std::pair<std::string, double*>> SGD::options(int group) {
 
 std::vector<Tensor> SGD::fresh_state(const Tensor& parameter) const { return {zeros_like(parameter)}; }
 
-void SGD::update(const std::vector<Due>& due, int group) {
+SgdParams SGD::params(int group, bool first_step) {
   const SgdOptions& o = group_options(group);
-  SgdParams params{.lr = o.lr,
-                   .momentum = o.momentum,
-                   .dampening = o.dampening,
-                   .weight_decay = o.weight_decay,
-                   .nesterov = o.nesterov};
+  return {.lr = o.lr,
+          .momentum = o.momentum,
+          .dampening = o.dampening,
+          .weight_decay = o.weight_decay,
+          .nesterov = o.nesterov,
+          .first_step = first_step};
+}
+
+void SGD::update(const std::vector<Due>& due, int group) {
+  const bool momentum = group_options(group).momentum != 0;
   Together<bool> together;  // by whether it is the first step
   for (const auto& [slot, p, g] : due) {
-    params.first_step = slot->state.empty();
-    if (o.momentum != 0 && params.first_step) slot->state = fresh_state(p);
-    const View buffer = o.momentum != 0 ? slot->state[0].writable() : View{};
+    const bool first = slot->state.empty();
+    if (momentum && first) slot->state = fresh_state(p);
+    const View buffer = momentum ? slot->state[0].writable() : View{};
     const Kernels& k = ops::kernels_of(p);
     if (k.sgd_many[p.dtype()])
-      together.add(p, params.first_step, {p.numel(), p.writable().data, g.view().data, buffer.data});
+      together.add(p, momentum && first, {p.numel(), p.writable().data, g.view().data, buffer.data}, slot);
     else
-      kernel_for(k.sgd, p.dtype(), "SGD", k.name)(params, p.writable(), g.view(), buffer);
+      kernel_for(k.sgd, p.dtype(), "SGD", k.name)(params(group, first), p.writable(), g.view(), buffer);
   }
-  together.each([&](const Kernels& k, Dtype dtype, bool first, const std::vector<OptimTensors>& all) {
-    params.first_step = first;
-    k.sgd_many[dtype](params, nullptr, int64_t(all.size()), all.data());
+  together.each([&](const Kernels& k, Dtype dtype, bool first, const auto& list) {
+    const SgdParams now = params(group, first), *live = nullptr;
+    if (LiveNumbers* const numbers = recorded_numbers()) {
+      AR_CHECK(!first, "SGD: a step must be done once before it is recorded");
+      live = numbers->template add<SgdParams>(now, [this, group, slots = list.slots] {
+        count_writes(slots);
+        return params(group, false);
+      });
+    }
+    k.sgd_many[dtype](now, live, int64_t(list.tensors.size()), list.tensors.data());
   });
 }
 
@@ -261,13 +281,23 @@ void Adam::update(const std::vector<Due>& due, int group) {
     const int64_t step = int64_t(count.item());
     const Kernels& k = ops::kernels_of(p);
     if (k.adam_many[p.dtype()])
-      together.add(p, step, {p.numel(), p.writable().data, g.view().data, m.writable().data, v.writable().data});
+      together.add(p, step, {p.numel(), p.writable().data, g.view().data, m.writable().data, v.writable().data}, slot);
     else
       kernel_for(k.adam, p.dtype(), name(), k.name)(params(group, step), p.writable(), g.view(), m.writable(),
                                                     v.writable());
   }
-  together.each([&](const Kernels& k, Dtype dtype, int64_t step, const std::vector<OptimTensors>& all) {
-    k.adam_many[dtype](adam_numbers(params(group, step)), nullptr, int64_t(all.size()), all.data());
+  together.each([&](const Kernels& k, Dtype dtype, int64_t step, const auto& list) {
+    const AdamNumbers now = adam_numbers(params(group, step)), *live = nullptr;
+    if (LiveNumbers* const numbers = recorded_numbers()) {
+      AR_CHECK(step > 1, name(), ": a step must be done once before it is recorded");
+      live = numbers->template add<AdamNumbers>(now, [this, group, slots = list.slots] {
+        count_writes(slots);
+        const double next = slots[0]->state[0].item() + 1;
+        for (Slot* const slot : slots) slot->state[0].fill(next);
+        return adam_numbers(params(group, int64_t(next)));
+      });
+    }
+    k.adam_many[dtype](now, live, int64_t(list.tensors.size()), list.tensors.data());
   });
 }
 

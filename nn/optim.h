@@ -50,6 +50,9 @@ class Optimizer {
     Tensor p, g;
   };
   virtual void update(const std::vector<Due>& due, int group) = 0;
+  template <class Key>
+  class Together;
+  static void count_writes(const std::vector<Slot*>& slots);
   /// A group's numbers by name.
   virtual std::vector<std::pair<std::string, double*>> options(int group) = 0;
   /// Takes a group's parameters over. Throws Error on none, computed and repeated ones.
@@ -102,6 +105,9 @@ class SGD : public GroupedOptimizer<SgdOptions> {
   std::vector<Tensor> fresh_state(const Tensor& parameter) const override;
   void update(const std::vector<Due>& due, int group) override;
   std::vector<std::pair<std::string, double*>> options(int group) override;
+
+ private:
+  SgdParams params(int group, bool first_step);
 };
 
 struct AdamOptions {

@@ -1,5 +1,6 @@
 #include "tensor/ops_conv.h"
 
+#include "tensor/live_numbers.h"
 #include "tensor/ops_checks.h"
 
 namespace ar::ops {
@@ -71,7 +72,8 @@ std::shared_ptr<Storage> packed(const char* op, ConvPack mode, const ConvParams&
     kernel_for(k.conv2d_pack, dtype, op, k.name)(mode, p, w.view(), storage->data());
     return storage;
   };
-  if (packing == Packing::temporary) return make();
+  // A recorded step must not use memory that goes when the weights are written to next.
+  if (packing == Packing::temporary || recorded_numbers()) return make();
   // Views of one storage have packings of their own: the key is a hash (FNV-1a) of all that tells them apart.
   uint64_t key = 0xcbf29ce484222325u;
   const auto mix = [&](int64_t v) { key = (key ^ uint64_t(v)) * 0x100000001b3u; };

@@ -1,8 +1,16 @@
 #include "tensor/random.h"
 
 #include "tensor/backend.h"
+#include "tensor/live_numbers.h"
 
 namespace ar {
+
+PhiloxState take_numbers(Generator& g, int64_t n, Device device) {
+  PhiloxState s = g.take(n);
+  if (LiveNumbers* const numbers = device.is_cpu() ? nullptr : recorded_numbers())
+    s.live = numbers->add<PhiloxState>(s, [&g, n] { return g.take(n); });
+  return s;
+}
 
 Generator& default_generator() {
   static Generator g;
@@ -13,13 +21,13 @@ void manual_seed(uint64_t seed) { default_generator().seed(seed); }
 void uniform_(const Tensor& t, double lo, double hi, Generator& g) {
   const Kernels& k = kernels(t.device());
   const auto kernel = kernel_for(k.uniform, t.dtype(), "uniform_", k.name);
-  if (t.numel()) kernel(lo, hi, g.take(t.numel()), t.writable());
+  if (t.numel()) kernel(lo, hi, take_numbers(g, t.numel(), t.device()), t.writable());
 }
 
 void normal_(const Tensor& t, double mean, double std, Generator& g) {
   const Kernels& k = kernels(t.device());
   const auto kernel = kernel_for(k.normal, t.dtype(), "normal_", k.name);
-  if (t.numel()) kernel(mean, std, g.take(t.numel()), t.writable());
+  if (t.numel()) kernel(mean, std, take_numbers(g, t.numel(), t.device()), t.writable());
 }
 
 Tensor rand(const Dims& shape, const TensorOptions& options, Generator& g) {

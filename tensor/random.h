@@ -23,6 +23,9 @@ class Generator {
   PhiloxState state_;
 };
 
+/// The next n numbers of the generator, for a kernel of this device; live while a step is recorded there.
+PhiloxState take_numbers(Generator& g, int64_t n, Device device);
+
 /// The generator that everything uses unless told otherwise (dropout, init). One per process; not for concurrent use.
 Generator& default_generator();
 /// Restarts the default generator.

@@ -20,8 +20,10 @@
 
 namespace {
 using Clock = std::chrono::steady_clock;
+using Work = std::vector<std::function<void()>>;
 struct Queue {
   std::deque<std::function<void()>> work;
+  std::unique_ptr<Work> recorded;  // while a recording is made
 };
 /// Counts, as an event may be recorded again while somebody waits for an earlier time. Queued work shares it: an event
 /// may be destroyed before its queue has come there.
@@ -62,6 +64,7 @@ void submit(void* stream, std::function<void()> work) {
   if (options().lost_after >= 0 && submitted++ >= options().lost_after)
     ar::fail("cuda: a kernel: the device is lost (AR_EMULATION_LOST_AFTER)");
   const std::lock_guard lock(turn());
+  if (queue(stream).recorded) return queue(stream).recorded->push_back(std::move(work));
   if (!options().deferred_streams) return work();
   queue(stream).work.push_back(std::move(work));
 }
@@ -104,7 +107,10 @@ void fill(void* memory, int byte, std::size_t bytes, Stream stream) {
 }
 Stream create_stream() { return {new Queue}; }
 void destroy(Stream stream) { delete static_cast<Queue*>(stream.handle); }
-void synchronize(Stream stream) { drain(queue(stream.handle)); }
+void synchronize(Stream stream) {
+  if (queue(stream.handle).recorded) ar::fail("cuda: nobody may wait for work that is being recorded");
+  drain(queue(stream.handle));
+}
 Event create_event() { return {new std::shared_ptr<Mark>(std::make_shared<Mark>())}; }
 void destroy(Event event) noexcept { delete static_cast<std::shared_ptr<Mark>*>(event.handle); }
 void record(Event event, Stream stream) {
@@ -126,6 +132,14 @@ void synchronize(Event event) {
 float milliseconds(Event begin, Event end) {
   return std::chrono::duration<float, std::milli>(mark_of(end)->time - mark_of(begin)->time).count();
 }
+
+void begin_recording(Stream stream) { queue(stream.handle).recorded = std::make_unique<Work>(); }
+Graph end_recording(Stream stream) { return {queue(stream.handle).recorded.release()}; }
+void abandon_recording(Stream stream) noexcept { queue(stream.handle).recorded.reset(); }
+void launch(Graph graph, Stream stream) {
+  for (const auto& work : *static_cast<Work*>(graph.handle)) submit(stream.handle, work);
+}
+void destroy(Graph graph) noexcept { delete static_cast<Work*>(graph.handle); }
 
 int device_count() { return emulation::options().devices; }
 const char* device_name(int) { return "emulated"; }

@@ -1,0 +1,134 @@
+// Recorded steps: what is repeated is what would have been done.
+#include "ar.h"
+#include "tests/cuda/both.h"
+#include "tests/errors.h"
+
+namespace ar::testing {
+namespace {
+
+nn::DenseNet small_densenet(int64_t classes) {
+  return nn::DenseNet(
+      {.growth_rate = 4, .block_config = {2, 2}, .num_init_features = 8, .bn_size = 2, .classes = classes});
+}
+
+/// Under checkers fewer steps will do.
+bool quick() { return many() < 100'000 || exact(); }
+int steps() { return quick() ? 5 : 8; }
+
+struct Result {
+  std::vector<double> values;  // losses and norms of the steps, then all parameters and statistics
+  int64_t repeated = 0;
+};
+
+/// Some steps of training, with a schedule, a short batch among them, and an evaluation in between.
+template <class Net, class Loss>
+Result train(Net net, bool adam, bool recorded, const Tensor& x, const Tensor& target, const Loss& loss) {
+  net.to(kCuda);
+  std::unique_ptr<optim::Optimizer> optimizer;
+  if (adam)
+    optimizer = std::make_unique<optim::AdamW>(net.parameters(), optim::AdamWOptions{.lr = 0.01});
+  else
+    optimizer = std::make_unique<optim::SGD>(net.parameters(), optim::SgdOptions{.lr = 0.05, .momentum = 0.9});
+  manual_seed(5);
+  const auto step = [&](const std::vector<Tensor>& in) {
+    optimizer->zero_grad();
+    const Variable l = loss(net, in[0], in[1]);
+    l.backward();
+    const Tensor norm = optim::clip_grad_norm_tensor_(net.parameters(), 0.5);
+    optimizer->step();
+    return std::vector<Tensor>{l.value(), norm};
+  };
+  nn::StepGraph graph(step, {.warm_up = 2});
+  Result r;
+  for (int i = 0; i < steps(); ++i) {
+    *optimizer->knobs(0).lr *= 0.8;
+    const int64_t batch = i == steps() - 2 ? 1 : 2;
+    const std::vector<Tensor> in{x.narrow(0, i % 2, batch), target.narrow(0, i % 2, batch)};
+    const int64_t waits = host_traffic(kCuda).waits;
+    const std::vector<Tensor> out = recorded ? graph(in) : step(in);
+    EXPECT_EQ(host_traffic(kCuda).waits, waits);
+    for (const Tensor& t : out) r.values.push_back(t.item());
+    if (i % 3 != 2) continue;
+    net.eval();
+    const NoGrad no_grad;
+    r.values.push_back(loss(net, x, target).item());
+    net.train();
+  }
+  r.repeated = graph.repeated();
+  for (const auto& [name, t] : net.state_dict())
+    for (double v : t.template to_vector<double>()) r.values.push_back(v);
+  for (const auto& [name, t] : optimizer->state_dict())
+    for (double v : t.template to_vector<double>()) r.values.push_back(v);
+  r.values.push_back(double(default_generator().state().offset));
+  return r;
+}
+
+template <class Net, class Loss>
+void expect_the_same(const Net& net, bool adam, const Tensor& x, const Tensor& target, const Loss& loss) {
+  empty_cache(kCuda);
+  const int64_t before = memory_stats(kCuda).live;
+  const Result usual = train(net, adam, false, x, target, loss), repeated = train(net, adam, true, x, target, loss);
+  EXPECT_EQ(usual.repeated, 0);
+  EXPECT_EQ(repeated.repeated, steps() - 3);  // all but the warm-up and the short batch
+  EXPECT_EQ(repeated.values, usual.values);
+  EXPECT_EQ(memory_stats(kCuda).live, before) << "memory was lost";
+}
+
+TEST(CudaGraph, RepeatedStepsOfADenseNet) {
+  AR_NEEDS_CUDA();
+  manual_seed(1);
+  const nn::DenseNet net = small_densenet(5);
+  const Tensor x = randn({3, 3, 32, 32}).to(kCuda), target = randint(5, {3}).to(kCuda);
+  for (bool adam : quick() ? std::vector{true} : std::vector{false, true})
+    expect_the_same(net, adam, x, target, [](const nn::DenseNet& n, const Tensor& images, const Tensor& labels) {
+      return cross_entropy(n(images), labels);
+    });
+}
+
+TEST(CudaGraph, RepeatedStepsOfAnLrcnWithDropout) {
+  AR_NEEDS_CUDA();
+  manual_seed(2);
+  const nn::LRCN net(small_densenet(0), {.classes = 3, .rnn_units = 8, .bidirectional = true, .head_dropout = 0.3});
+  const Tensor x = randn({3, 3, 2, 32, 32}).to(kCuda), target = randint(3, {3}).to(kCuda);
+  expect_the_same(net, true, x, target,
+                  [](const nn::LRCN& n, const Tensor& clips, const Tensor& labels) { return n.loss(clips, labels); });
+}
+
+TEST(CudaGraph, RandomNumbersGoOn) {
+  AR_NEEDS_CUDA();
+  const Tensor x = ones({7}, {.device = kCuda});
+  Generator g(3), same(3);
+  nn::StepGraph graph([&](const std::vector<Tensor>& in) {
+    return std::vector<Tensor>{dropout(Variable(in[0]), 0.5, true, g).value(), rand({5}, {.device = kCuda}, g)};
+  });
+  for (int i = 0; i < 7; ++i) {
+    const std::vector<Tensor> out = graph({x});
+    EXPECT_EQ(out[0].to_vector<double>(), dropout(Variable(x), 0.5, true, same).value().to_vector<double>());
+    EXPECT_EQ(out[1].to_vector<double>(), rand({5}, {.device = kCuda}, same).to_vector<double>());
+  }
+  EXPECT_EQ(graph.repeated(), 4);
+}
+
+TEST(CudaGraph, WhatCannotBeRecordedIsSaid) {
+  AR_NEEDS_CUDA();
+  const Tensor x = ones({7}, {.device = kCuda});
+  nn::StepGraph reads(
+      [](const std::vector<Tensor>& in) { return std::vector<Tensor>{full({}, ops::sum(in[0]).item())}; },
+      {.warm_up = 1});
+  reads({x});
+  EXPECT_MESSAGE(reads({x}), "a step that is recorded cannot wait for the device");
+  nn::StepGraph copies([](const std::vector<Tensor>&) { return std::vector<Tensor>{ones({3}).to(kCuda)}; },
+                       {.warm_up = 1});
+  copies({x});
+  EXPECT_MESSAGE(copies({x}), "a step that is recorded cannot copy numbers from the host");
+  EXPECT_EQ(ops::sum(x).item(), 7) << "work goes on as usual";
+  EXPECT_MESSAGE(nn::StepGraph([](const std::vector<Tensor>& in) { return in; }, {.warm_up = 0}),
+                 "at least one step must be done");
+  // On the CPU nothing is recorded.
+  nn::StepGraph here([](const std::vector<Tensor>& in) { return std::vector<Tensor>{ops::sum(in[0])}; });
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(here({ones({3})})[0].item(), 3);
+  EXPECT_EQ(here.repeated(), 0);
+}
+
+}  // namespace
+}  // namespace ar::testing
