@@ -193,7 +193,9 @@ TEST_F(VideoPrograms, OnlyTheLSTMSeesTheDirectionOfMotion) {
   EXPECT_EQ(predicted.code, 1);  // one of them cannot be read
   EXPECT_THAT(predicted.err, HasSubstr("nowhere.avi"));
   const auto line = nlohmann::json::parse(predicted.out.substr(0, predicted.out.find('\n')));
-  if (kTrainedToTheEnd) EXPECT_EQ(line["top"][0]["class"], "Left");
+  if (kTrainedToTheEnd) {
+    EXPECT_EQ(line["top"][0]["class"], "Left");
+  }
   EXPECT_EQ(line["top"].size(), 4u);
   EXPECT_FALSE(line["timeline"].empty());
 }
