@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "tensor/event.h"
+#include "tensor/profile.h"
 
 namespace ar::io {
 namespace {
@@ -238,6 +239,7 @@ void Loader::start(uint64_t epoch, int64_t skip) {
 }
 
 std::optional<Batch> Loader::next() {
+  const profile::Span span("phase", "waiting for data");
   State& s = *state_;
   const auto begin = std::chrono::steady_clock::now();
   if (s.uploader) s.uploader->settle();  // the slot of the batch before is free

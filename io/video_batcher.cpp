@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "tensor/event.h"
+#include "tensor/profile.h"
 
 namespace ar::io {
 
@@ -110,6 +111,7 @@ FrameBatcher::~FrameBatcher() = default;
 const VideoFacts& FrameBatcher::facts() const { return state_->facts; }
 
 std::optional<FrameBatch> FrameBatcher::next() {
+  const profile::Span span("phase", "waiting for data");
   State& s = *state_;
   std::unique_lock lock(s.mutex);
   if (s.lent) s.free.push_back(std::exchange(s.lent, Tensor()));

@@ -25,6 +25,7 @@ struct Recording {
   double owner_kernels = 0;  // microseconds
   int64_t page_faults = 0;
   std::map<std::pair<std::string, Dtype>, Row> rows;
+  std::map<std::string, Phase> phases;
   std::vector<Event> events;
   int64_t events_left_out = 0;
 };
@@ -86,6 +87,10 @@ void add(Event event) {
   Recording& r = recording();
   event.duration = now() - event.begin;
   std::lock_guard lock(r.mutex);
+  if (std::string_view(event.category) == "phase") {
+    Phase& phase = r.phases[event.name];
+    phase.name = event.name, phase.calls += 1, phase.seconds += 1e-6 * event.duration;
+  }
   keep(r, std::move(event));
 }
 
@@ -105,7 +110,7 @@ void add(Event event, const Row& call) {
 void start() {
   Recording& r = recording();
   std::lock_guard lock(r.mutex);
-  r.rows.clear(), r.events.clear();
+  r.rows.clear(), r.phases.clear(), r.events.clear();
   r.events_left_out = 0, r.owner_kernels = 0;
   r.owner = std::this_thread::get_id(), r.page_faults = page_faults(), r.begin = Clock::now();
   detail::on = true;
@@ -120,8 +125,10 @@ Report stop() {
   report.outside = report.seconds - 1e-6 * r.owner_kernels;
   report.page_faults = page_faults() - r.page_faults;
   for (auto& [key, row] : r.rows) report.rows.push_back(std::move(row));
-  std::stable_sort(report.rows.begin(), report.rows.end(),
-                   [](const Row& a, const Row& b) { return a.seconds > b.seconds; });
+  for (auto& [name, phase] : r.phases) report.phases.push_back(std::move(phase));
+  const auto longer = [](const auto& a, const auto& b) { return a.seconds > b.seconds; };
+  std::stable_sort(report.rows.begin(), report.rows.end(), longer);
+  std::stable_sort(report.phases.begin(), report.phases.end(), longer);
   report.events = std::exchange(r.events, {});
   report.events_left_out = r.events_left_out;
   return report;
@@ -132,6 +139,7 @@ Peak measure_peak() { return {.f32 = peak_gflops(), .bf16 = peak_gflops_bf16(), 
 std::string table(const Report& report, const Peak& peak) {
   size_t width = std::string("not in a kernel").size();
   for (const Row& row : report.rows) width = std::max(width, row.kind.size());
+  for (const Phase& phase : report.phases) width = std::max(width, phase.name.size());
   const auto line = [&](const std::string& kind, const std::string& rest) {
     return kind + std::string(width - std::min(width, kind.size()), ' ') + rest + "\n";
   };
@@ -147,6 +155,9 @@ std::string table(const Report& report, const Peak& peak) {
   }
   text += line("not in a kernel",
                format("                  %10.1f %5.1f%%", 1e3 * report.outside, 100 * report.outside / report.seconds));
+  for (const Phase& phase : report.phases)
+    text += line(phase.name, format("          %7lld %10.1f %5.1f%%", static_cast<long long>(phase.calls),
+                                    1e3 * phase.seconds, 100 * phase.seconds / report.seconds));
   text += format("%.3f s, %lld page faults", report.seconds, static_cast<long long>(report.page_faults));
   if (peak.f32 > 0) text += format("; peak %.0f GFLOP/s f32", peak.f32);
   if (peak.bf16 > 0) text += format(", %.0f bf16", peak.bf16);

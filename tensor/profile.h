@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "tensor/device.h"
@@ -36,10 +37,18 @@ struct Event {
   int thread = 0;
 };
 
+/// All spans of category "phase" of one name. They do not lie within one another.
+struct Phase {
+  std::string name;
+  int64_t calls = 0;
+  double seconds = 0;
+};
+
 struct Report {
-  std::vector<Row> rows;  // the longest first
-  double seconds = 0;     // from start to stop
-  double outside = 0;     // of these, of the thread that called start(): not in a kernel
+  std::vector<Row> rows;      // the longest first
+  std::vector<Phase> phases;  // likewise
+  double seconds = 0;         // from start to stop
+  double outside = 0;         // of these, of the thread that called start(): not in a kernel
   int64_t page_faults = 0;
   std::vector<Event> events;
   int64_t events_left_out = 0;  // beyond kMaxEvents; the rows count them
@@ -58,7 +67,7 @@ struct Peak {
 };
 Peak measure_peak();
 
-/// The rows as text: calls, time, share of the time, GFLOP/s, GB/s, and the larger share of the two peaks.
+/// The rows as text: calls, time, share of the time, GFLOP/s, GB/s, and the larger share of the two peaks. Then phases.
 std::string table(const Report& report, const Peak& peak);
 /// The events in Chrome's trace format (JSON). Throws Error naming the path.
 void write_trace(const Report& report, const std::filesystem::path& path);
@@ -75,12 +84,16 @@ void add(Event event, const Row& call);
 
 inline bool enabled() { return detail::on.load(std::memory_order_relaxed); }
 
-/// Times a scope; name() is called only while profiling.
+/// Times a scope. The name is a text, or a function that makes one, called only while profiling.
 class Span {
  public:
   template <class Name>
-  Span(const char* category, Name&& name) {
-    if (enabled()) event_ = {.name = name(), .category = category, .begin = detail::now()};
+  Span(const char* category, const Name& name) {
+    if (!enabled()) return;
+    if constexpr (std::is_invocable_v<Name>)
+      event_ = {.name = name(), .category = category, .begin = detail::now()};
+    else
+      event_ = {.name = name, .category = category, .begin = detail::now()};
   }
   Span(const Span&) = delete;
   Span& operator=(const Span&) = delete;

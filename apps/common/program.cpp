@@ -3,6 +3,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "apps/common/profiling.h"
+
 namespace ar::apps {
 
 void add_common_options(CLI::App& app) {
@@ -27,7 +29,9 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
     return kBadUse;
   }
   try {
-    return run();
+    const int code = run();
+    end_profile();
+    return code;
   } catch (const std::exception& e) {
     complain(e.what());
     return kFailed;

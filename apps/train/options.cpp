@@ -1,5 +1,6 @@
 #include "apps/train/options.h"
 
+#include "apps/common/profiling.h"
 #include "apps/model/machine.h"
 #include "nn/models/backbone.h"
 #include "tensor/error.h"
@@ -84,12 +85,16 @@ void add_machine_options(CLI::App& app, MachineOptions& o) {
   machine
       ->add_option("--threads", o.threads, "threads to compute with; default: AR_NUM_THREADS, else one for each core")
       ->check(CLI::Range(1, 1024));
+  machine->add_flag(
+      "--profile{profile.json}", o.profile,
+      "tell at the end where the time went, and write a trace for ui.perfetto.dev; --profile=FILE: there");
 }
 
 void apply_machine_options(const MachineOptions& o) {
   if (o.threads > 0) set_num_threads(o.threads);
   set_device(o.device);
   set_precision(o.precision);
+  if (!o.profile.empty()) begin_profile(o.profile);
 }
 
 }  // namespace ar::apps

@@ -47,6 +47,7 @@ void add_train_options(CLI::App& app, TrainOptions& options);
 struct MachineOptions {
   std::string device = "auto", precision = "f32";
   int threads = 0;  // 0: the library's default
+  std::string profile;  // file for the trace; empty: no profile
 };
 
 void add_machine_options(CLI::App& app, MachineOptions& options);

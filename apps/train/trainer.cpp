@@ -7,6 +7,7 @@
 #include "io/checkpoint_file.h"
 #include "tensor/event.h"
 #include "tensor/ops.h"
+#include "tensor/profile.h"
 #include "tensor/random.h"
 
 namespace ar::apps {
@@ -19,7 +20,12 @@ std::filesystem::path last_checkpoint(const std::filesystem::path& checkpoint) {
 }
 
 Trainer::Trainer(Parts parts, TrainerOptions options)
-    : parts_(std::move(parts)), options_(std::move(options)), last_save_(std::chrono::steady_clock::now()) {}
+    : parts_(std::move(parts)), options_(std::move(options)), last_save_(std::chrono::steady_clock::now()) {
+  parts_.forward = [forward = std::move(parts_.forward)](const io::Batch& batch) {
+    const profile::Span span("phase", "forward");
+    return forward(batch);
+  };
+}
 
 bool Trainer::run(TrainObserver& observer, const std::atomic<bool>& stop) {
   while (epoch_ < options_.epochs) {
@@ -99,6 +105,7 @@ void Trainer::explain(double loss, const io::Batch& batch, const PhiloxState& ra
 }
 
 void Trainer::accumulate(const Forward& forward) {
+  const profile::Span span("phase", "backward");
   // Of several batches the gradients of the sums are added up; update() divides by all their weight at once.
   const bool alone = options_.grad_accum_steps == 1;
   (alone ? forward.loss : forward.loss * forward.weight).backward();
@@ -107,6 +114,7 @@ void Trainer::accumulate(const Forward& forward) {
 }
 
 void Trainer::update() {
+  const profile::Span span("phase", "optimiser step");
   const std::vector<Variable> parameters = parts_.model.parameters();
   if (options_.grad_accum_steps > 1)
     for (const Variable& p : parameters)
@@ -151,6 +159,7 @@ void Trainer::save_last() {
 }
 
 void Trainer::save(const std::filesystem::path& path) {
+  const profile::Span span("phase", "saving");
   // The last step may have broken a weight before any loss showed it: such a state must not replace a good one.
   for (const auto& [name, parameter] : parts_.model.named_parameters())
     AR_CHECK(!ops::any_nonfinite(parameter.value()), "after step ", step_, " ", name,

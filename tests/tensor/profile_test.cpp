@@ -72,6 +72,17 @@ TEST(Profile, OffItCountsNothing) {
   EXPECT_TRUE(profile::stop().events.empty());
 }
 
+TEST(Profile, PhasesAreAddedUp) {
+  profile::start();
+  for (int i = 0; i < 3; ++i) const profile::Span span("phase", "forward");
+  { const profile::Span span("layer", "forward"); }
+  const profile::Report report = profile::stop();
+  ASSERT_EQ(report.phases.size(), 1u);
+  EXPECT_EQ(report.phases[0].name, "forward");
+  EXPECT_EQ(report.phases[0].calls, 3);
+  EXPECT_EQ(report.events.size(), 4u);
+}
+
 TEST(Profile, ThreadsAreToldApart) {
   profile::start();
   std::thread([] { ops::add(ones({7}), ones({7})); }).join();
@@ -88,11 +99,13 @@ TEST(Profile, TableAndTrace) {
   report.seconds = 2, report.outside = 0.5, report.page_faults = 3;
   report.rows = {{.kind = "conv 3x3", .calls = 4, .seconds = 1, .gflop = 50, .gigabytes = 1},
                  {.kind = "fill", .dtype = Dtype::bf16, .calls = 1, .seconds = 0.5, .gigabytes = 5}};
+  report.phases = {{.name = "forward", .calls = 2, .seconds = 1.5}};
   report.events = {{.name = "a \"b\"", .detail = "(1)", .category = "layer", .begin = 1.5, .duration = 2, .thread = 1}};
   const std::string text = profile::table(report, {.f32 = 100, .bandwidth = 20});
   EXPECT_THAT(text, HasSubstr("conv 3x3         float32       4     1000.0  50.0%     50.0      1.0      50%\n"));
   EXPECT_THAT(text, HasSubstr("fill            bfloat16       1      500.0  25.0%              10.0      50%\n"));
   EXPECT_THAT(text, HasSubstr("not in a kernel                       500.0  25.0%\n"));
+  EXPECT_THAT(text, HasSubstr("forward                        2     1500.0  75.0%\n"));
   EXPECT_THAT(text, HasSubstr("2.000 s, 3 page faults; peak 100 GFLOP/s f32; memory 20.0 GB/s\n"));
 
   const auto path = std::filesystem::path(testing::TempDir()) / "ar_profile_trace.json";
