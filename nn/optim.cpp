@@ -382,6 +382,7 @@ double clip_grad_norm_(const std::vector<Variable>& parameters, double max_norm,
     return clip_grad_norm_tensor_(parameters, max_norm, options.norm_type).item();
   return clip_one_by_one(parameters, max_norm, options);
 }
+
 void clip_grad_value_(const std::vector<Variable>& parameters, double clip) {
   for (const Variable& v : parameters)
     if (v.grad().defined()) ops::unary_(UnaryOp::clamp, v.grad(), {-clip, clip});

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "io/checkpoint_file.h"
@@ -161,6 +162,18 @@ TEST_F(ImagePrograms, BrokenFilesAreSkippedAndListed) {
   const std::string lines{std::istreambuf_iterator<char>(log), {}};
   EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 3) << lines;
   EXPECT_THAT(lines, HasSubstr("empty file"));
+}
+
+TEST_F(ImagePrograms, AProfileTellsWhereTheTimeWent) {
+  const Outcome outcome = train({"--epochs", "1", "--profile=" + path("trace.json")});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  for (const char* row : {"\nconv 3x3 ", "\nnot in a kernel ", "\nbackward ", "\nwaiting for data ", "\ntrace: "})
+    EXPECT_THAT(outcome.err, HasSubstr(row));
+  const auto trace = nlohmann::json::parse(std::ifstream(folder / "trace.json"));
+  std::set<std::string> categories;
+  for (const auto& event : trace["traceEvents"]) categories.insert(event["cat"].get<std::string>());
+  EXPECT_EQ(categories, (std::set<std::string>{"backward", "kernel", "layer", "phase"}));
+  EXPECT_THAT(error_of_training({"--profile=" + path("nowhere/trace.json")}), HasSubstr("nowhere/trace.json: "));
 }
 
 TEST_F(ImagePrograms, AnEarlierRunIsNotWrittenOver) {
