@@ -6,7 +6,7 @@
 
 namespace ar {
 namespace {
-thread_local bool in_recomputation = false;
+thread_local bool in_recomputation = false, in_first_pass = false;
 
 /// Draws the default generator's numbers from an earlier state, and puts the present one back.
 class ReplayRandom {
@@ -20,19 +20,21 @@ class ReplayRandom {
   PhiloxState now_;
 };
 
-class Recomputation {
+/// Sets a flag of the thread for as long as it lives.
+class Within {
  public:
-  Recomputation() : before_(std::exchange(in_recomputation, true)) {}
-  ~Recomputation() { in_recomputation = before_; }
-  Recomputation(const Recomputation&) = delete;
-  Recomputation& operator=(const Recomputation&) = delete;
+  explicit Within(bool& flag) : flag_(flag), before_(std::exchange(flag, true)) {}
+  ~Within() { flag_ = before_; }
+  Within(const Within&) = delete;
+  Within& operator=(const Within&) = delete;
 
  private:
-  bool before_;
+  bool &flag_, before_;
 };
 }  // namespace
 
 bool recomputing() { return in_recomputation; }
+bool learning() { return grad_enabled() || in_first_pass; }
 
 Variable checkpoint(const std::function<Variable(const std::vector<Variable>&)>& f,
                     const std::vector<Variable>& inputs) {
@@ -41,6 +43,7 @@ Variable checkpoint(const std::function<Variable(const std::vector<Variable>&)>&
   Tensor value;
   {
     NoGrad no_grad;
+    Within first_pass(in_first_pass);
     value = f(inputs).value();
   }
   std::vector<Saved> saved;
@@ -54,7 +57,7 @@ Variable checkpoint(const std::function<Variable(const std::vector<Variable>&)>&
     for (size_t i = 0; i < saved.size(); ++i)
       again.push_back(saved[i].get().defined() ? Variable(saved[i].get(), needs[i]) : Variable());
     EnableGrad enable;
-    Recomputation recomputation;
+    Within recomputation(in_recomputation);
     ReplayRandom replay(random);
     const Variable y = f(again);
     if (y.requires_grad()) y.backward(b.grad());

@@ -14,5 +14,8 @@ Variable checkpoint(const std::function<Variable(const std::vector<Variable>&)>&
 
 /// Is this thread inside a recomputation?
 bool recomputing();
+/// Will gradients of what this thread computes now be wanted, from here or from a recomputation? Then weights are about
+/// to change, and ops choose as they will choose when they compute it again: to the same bits.
+bool learning();
 
 }  // namespace ar

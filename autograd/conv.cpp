@@ -1,12 +1,13 @@
 #include "autograd/conv.h"
 
+#include "autograd/checkpoint.h"
 #include "tensor/ops_norm.h"
 
 namespace ar {
 
 Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias, const Conv2dOptions& options) {
   // Weights that training changes are packed for each call; others once.
-  const bool changing = grad_enabled() && weight.requires_grad();
+  const bool changing = learning() && weight.requires_grad();
   const auto packing = changing ? ops::Packing::temporary : ops::Packing::cached;
   ops::Epilogue epilogue;
   if (bias.defined()) epilogue.shift = bias.value().contiguous(Layout::channels_first);

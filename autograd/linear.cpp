@@ -1,4 +1,5 @@
 // y = x w^T + b over the last dimension.
+#include "autograd/checkpoint.h"
 #include "autograd/matmul.h"
 #include "tensor/ops_linear.h"
 #include "tensor/ops_norm.h"
@@ -36,7 +37,7 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias)
   const Tensor& w = weight.value();
   const Tensor b = bias.defined() ? bias.value().contiguous(Layout::channels_first) : Tensor();
   check_arguments(x.value(), w, b);
-  const bool changing = grad_enabled() && weight.requires_grad();
+  const bool changing = learning() && weight.requires_grad();
   const auto packing = changing ? ops::Packing::temporary : ops::Packing::cached;
   const Tensor rows = rows_of(x.value());
   Dims shape = x.shape();

@@ -1,5 +1,6 @@
 #include "autograd/lstm.h"
 
+#include "autograd/checkpoint.h"
 #include "autograd/elementwise.h"
 #include "autograd/shape.h"
 #include "tensor/ops_lstm.h"
@@ -16,7 +17,7 @@ Direction run(const Variable& x, const std::vector<Variable>& w, const Variable&
               const Tensor& lengths, bool reverse) {
   const auto value = [](const Variable& v) { return v.defined() ? v.value() : Tensor(); };
   const ops::LstmWeights weights{value(w[0]), value(w[1]), value(w[2]), value(w[3])};
-  const bool training = grad_enabled() && w[0].requires_grad();
+  const bool training = learning() && w[0].requires_grad();
   const ops::LstmPass pass{.reverse = reverse, .lengths = lengths, .weights_rest = !training};
   const ops::LstmStates states = ops::lstm(x.value(), weights, value(h0), value(c0), pass);
   Tensor output = states.after(states.h, reverse);

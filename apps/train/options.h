@@ -46,7 +46,7 @@ void add_train_options(CLI::App& app, TrainOptions& options);
 /// Where and how a program computes.
 struct MachineOptions {
   std::string device = "auto", precision = "f32";
-  int threads = 0;  // 0: the library's default
+  int threads = 0;      // 0: the library's default
   std::string profile;  // file for the trace; empty: no profile
 };
 
