@@ -33,7 +33,7 @@ template <class T>
 void describe(std::string&, const T&) {}
 
 template <auto Entry>
-constexpr bool has_dtypes = requires(const Kernels& table) {
+constexpr bool kHasDtypes = requires(const Kernels& table) {
   (table.*Entry).f32;
 };
 
@@ -41,7 +41,7 @@ constexpr bool has_dtypes = requires(const Kernels& table) {
 template <auto Entry, int dtype>
 auto& at(auto& table) {
   auto& entry = table.*Entry;
-  if constexpr (!has_dtypes<Entry>)
+  if constexpr (!kHasDtypes<Entry>)
     return entry;
   else
     return *std::array{&entry.u8, &entry.i32, &entry.i64, &entry.f16, &entry.bf16, &entry.f32, &entry.f64}[dtype];
@@ -49,7 +49,7 @@ auto& at(auto& table) {
 
 template <auto Entry, int dtype, class First, class... Rest>
 Dtype dtype_of(const First& first, const Rest&...) {
-  if constexpr (has_dtypes<Entry>)
+  if constexpr (kHasDtypes<Entry>)
     return Dtype(dtype);
   else
     return first.dtype;
@@ -78,7 +78,7 @@ void wrap_one(void (*&kernel)(A...)) {
 template <Device::Type type, auto Entry>
 void wrap() {
   Kernels& table = Timed<type>::table;
-  if constexpr (!has_dtypes<Entry>)
+  if constexpr (!kHasDtypes<Entry>)
     wrap_one<type, Entry, 0>(table.*Entry);
   else
     [&]<int... dtype>(std::integer_sequence<int, dtype...>) {
