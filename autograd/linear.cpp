@@ -7,15 +7,6 @@
 namespace ar {
 namespace {
 
-/// (..., c) as (rows, c) with the elements of a row side by side; a copy where it must be.
-Tensor rows_of(const Tensor& x) {
-  const int64_t c = x.shape().back();
-  int64_t rows = 1;
-  for (int d = 0; d + 1 < x.rank(); ++d) rows *= x.size(d);
-  const Tensor m = x.reshape_copy({rows, c});
-  return c == 1 || m.stride(1) == 1 ? m : m.clone(Layout::channels_first);
-}
-
 Tensor row_major(const Dims& shape, const Tensor& like) {
   return empty(shape, {.dtype = like.dtype(), .layout = Layout::channels_first, .device = like.device()});
 }
@@ -39,7 +30,7 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias)
   check_arguments(x.value(), w, b);
   const bool changing = learning() && weight.requires_grad();
   const auto packing = changing ? ops::Packing::temporary : ops::Packing::cached;
-  const Tensor rows = rows_of(x.value());
+  const Tensor rows = ops::rows_of(x.value());
   Dims shape = x.shape();
   shape[shape.size() - 1] = w.size(0);
   Tensor y = row_major(shape, rows);
@@ -51,7 +42,7 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias)
   return record("linear", std::move(y), {x, weight, bias},
                 [x_saved, w_saved, x_shape = x.shape(), packing](Backward& b) -> std::vector<Tensor> {
                   const Tensor& w = w_saved.get();
-                  const Tensor gy = rows_of(b.grad());
+                  const Tensor gy = ops::rows_of(b.grad());
                   Tensor gx, gw, gb;
                   if (b.wanted(0)) {
                     gx = row_major(x_shape, gy);

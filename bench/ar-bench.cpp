@@ -48,8 +48,9 @@ void print(const std::string& name, int64_t batch, const Workload& workload, con
               m.median(&Sample::cpu), m.samples.back().foreign);
   double load = 0;
   getloadavg(&load, 1);
+  const double memory = peak_rss_mb();  // before one more step is profiled
   std::printf("\"discarded\": %d, \"disturbed\": %s, \"peak_rss_mb\": %.1f, \"gflop\": %.6g, \"load\": %.2f}\n",
-              m.discarded, m.disturbed() ? "true" : "false", peak_rss_mb(), gflop_of(workload) / workload.work, load);
+              m.discarded, m.disturbed() ? "true" : "false", memory, gflop_of(workload) / workload.work, load);
 }
 
 /// All parameters and buffers of a module, one after another in a file as they lie in memory.

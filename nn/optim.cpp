@@ -376,10 +376,8 @@ Tensor clip_grad_norm_tensor_(const std::vector<Variable>& parameters, double ma
 }
 
 double clip_grad_norm_(const std::vector<Variable>& parameters, double max_norm, const ClipOptions& options) {
+  if (!options.error_if_nonfinite) return clip_grad_norm_tensor_(parameters, max_norm, options.norm_type).item();
   AR_CHECK(options.norm_type > 0, "clip_grad_norm_: norm_type must be positive, it is ", options.norm_type);
-  Tensor g;
-  if (!options.error_if_nonfinite && !clipped_together(parameters, g).empty())
-    return clip_grad_norm_tensor_(parameters, max_norm, options.norm_type).item();
   return clip_one_by_one(parameters, max_norm, options);
 }
 

@@ -23,6 +23,14 @@ void product(const Tensor& a, const Tensor& b, const Tensor& c, bool accumulate)
 
 }  // namespace
 
+Tensor rows_of(const Tensor& x) {
+  const int64_t c = x.shape().back();
+  int64_t rows = 1;
+  for (int d = 0; d + 1 < x.rank(); ++d) rows *= x.size(d);
+  const Tensor m = x.reshape_copy({rows, c});
+  return c == 1 || m.stride(1) == 1 ? m : m.clone(Layout::channels_first);
+}
+
 void linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& y, Packing packing) {
   if (packing == Packing::cached || x.size(0) > kFewRows || x.numel() == 0 || !has_product(x, w)) {
     conv2d(pixels(x), pixels(w), {}, {}, {.shift = bias}, pixels(y), packing);

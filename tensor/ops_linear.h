@@ -7,6 +7,9 @@
 
 namespace ar::ops {
 
+/// (..., C) as (M,C) with the elements of a row side by side; a copy where it must be.
+Tensor rows_of(const Tensor& x);
+
 /// Writes y; bias (O) may be undefined. Elements of a row of x, w and y lie side by side.
 void linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& y, Packing packing);
 /// gx = gy w.

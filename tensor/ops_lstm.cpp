@@ -25,11 +25,6 @@ Tensor zeros_row_major(const Dims& shape, const Tensor& like) {
 Tensor kernel1x1(const Tensor& w) { return w.unsqueeze(2).unsqueeze(3); }
 /// (B,C) as (B,C,1,1).
 Tensor pixels(const Tensor& rows) { return rows.unsqueeze(2).unsqueeze(3); }
-/// (T,B,C) as (T*B,C), elements of a row side by side; a copy of sequences that come batch first.
-Tensor rows(const Tensor& sequences) {
-  const Tensor m = sequences.reshape_copy({sequences.size(0) * sequences.size(1), sequences.size(2)});
-  return m.stride(1) == 1 || m.size(1) == 1 ? m : m.clone(Layout::channels_first);
-}
 
 void check(const char* what, const Tensor& t, const Dims& shape, const Tensor& x) {
   AR_CHECK(t.shape() == shape, "lstm: ", what, " must be ", shape, ", it is ", t.shape());
@@ -90,7 +85,7 @@ LstmStates lstm(const Tensor& x, const LstmWeights& w, const Tensor& h0, const T
 
   Tensor bias = w.bias_ih.defined() ? w.bias_ih : w.bias_hh;
   if (w.bias_ih.defined() && w.bias_hh.defined()) bias = add(w.bias_ih, w.bias_hh);
-  linear(rows(x), w.ih, bias, rows(s.gates), packing_of(pass));
+  linear(rows_of(x), w.ih, bias, rows_of(s.gates), packing_of(pass));
 
   const int64_t start = pass.reverse ? steps : 0;
   const auto begin = [&](const Tensor& states, const Tensor& given) {
@@ -143,23 +138,24 @@ LstmGrads lstm_backward(const Tensor& x, const LstmWeights& w, const LstmStates&
     std::swap(gh, gh_before), std::swap(gc, gc_before);
   }
 
+  const Tensor g_rows = rows_of(ggates);
   LstmGrads g;
   g.h0 = gh, g.c0 = gc;
   if (wanted.x) {
     g.x = row_major(x.shape(), x);
-    linear_backward_data(rows(ggates), w.ih, rows(g.x), packing_of(pass));
+    linear_backward_data(g_rows, w.ih, rows_of(g.x), packing_of(pass));
   }
   if (wanted.ih) {
     g.ih = empty_like(w.ih);
-    linear_backward_weight(rows(x), rows(ggates), g.ih);
+    linear_backward_weight(rows_of(x), g_rows, g.ih);
   }
   if (wanted.hh) {
     g.hh = empty_like(w.hh);
-    linear_backward_weight(rows(s.before(s.h, pass.reverse)), rows(ggates), g.hh);
+    linear_backward_weight(rows_of(s.before(s.h, pass.reverse)), g_rows, g.hh);
   }
   if (wanted.bias) {
     const Tensor sums = zeros({4 * h}, {.dtype = Dtype::f64, .device = x.device()});
-    channel_sums(rows(ggates), sums);
+    channel_sums(g_rows, sums);
     g.bias = sums.to(x.dtype());
   }
   return g;
