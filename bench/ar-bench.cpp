@@ -23,7 +23,7 @@ using namespace ar::bench;
 constexpr const char* kUsage =
     "usage: ar-bench [NETWORK/]WORKLOAD [BATCH [SAMPLES]]\n"
     "           inference, training, inference_bf16, training_bf16, lrcn (of a network, else of densenet121);\n"
-    "           lstm, gemm, relu, peak, peak_bf16, triad\n"
+    "           lstm, lstm2, gemm, relu, peak, peak_bf16, triad\n"
     "       ar-bench profile [NETWORK/]WORKLOAD [BATCH [TRACE.json]]   where the time of some steps goes\n"
     "       ar-bench save FILE                    writes DenseNet-121's weights, random ones\n"
     "       ar-bench first FILE                   loads them, runs one image\n"
@@ -44,8 +44,8 @@ void print(const std::string& name, int64_t batch, const Workload& workload, con
   std::printf("\"kernels\": \"%s\", \"unit\": \"%s\", \"rate\": %.6g, \"seconds\": [", cpu_kernels().name,
               workload.unit, workload.work / m.median(&Sample::seconds));
   for (size_t i = 0; i < m.samples.size(); ++i) std::printf("%s%.6g", i ? ", " : "", m.samples[i].seconds);
-  std::printf("], \"median\": %.6g, \"cpu_seconds\": %.6g, \"foreign_share\": %.3f, ", m.median(&Sample::seconds),
-              m.median(&Sample::cpu), m.samples.back().foreign);
+  std::printf("], \"median\": %.6g, \"cpu_seconds\": %.6g, \"page_faults\": %.1f, \"foreign_share\": %.3f, ",
+              m.median(&Sample::seconds), m.median(&Sample::cpu), m.median(&Sample::faults), m.samples.back().foreign);
   double load = 0;
   getloadavg(&load, 1);
   const double memory = peak_rss_mb();  // before one more step is profiled

@@ -5,6 +5,7 @@ ratios, shares of the machine's peak (measured before every run) and peak memory
     bench/compare.py --python ~/venv/bin/python                    everything, as in docs/benchmarks.md
     bench/compare.py --workloads inference:1,training:8 --rounds 1 --samples 2
     bench/compare.py --workloads resnet18/inference:8,mobilenet_v2/training:8     of other networks than DenseNet-121
+    bench/compare.py --isa avx2                                    all tools held to AVX2
     bench/compare.py --workloads "" --write docs/benchmarks.md     only writes the table of what was measured so far
 
 Needs a build (cmake --build --preset release) and a Python with bench/peer/requirements.txt; tools that are missing are
@@ -32,6 +33,7 @@ TOOLS = {
     "training_bf16": ("ar", "eager"),
     "lrcn": ("ar", "eager", "compile"),
     "lstm": ("ar", "eager"),
+    "lstm2": ("ar", "eager"),
     "gemm": ("ar", "eager"),
     "relu": ("ar", "eager"),
     "first": ("ar", "eager", "onnxruntime"),
@@ -39,14 +41,15 @@ TOOLS = {
 }
 DEFAULT = ("inference:1,inference:8,inference:32,inference_bf16:1,inference_bf16:8,inference_bf16:32,"
            "training:8,training:32,training_bf16:8,training_bf16:32,"
-           "lrcn:4,lstm:4,lstm:32,gemm:512,gemm:2048,relu:64,first,start")
+           "lrcn:4,lstm:4,lstm:32,lstm2:4,lstm2:32,gemm:512,gemm:2048,relu:64,first,start")
 
 # Operations of one unit, a multiply-add counting two. DenseNet-121 at 224 does 5.667 GFLOP an image; training takes three
 # times that less the gradient of the images. An LSTM does 4 * units * (inputs + units) multiply-adds a step.
 # Other networks: what ar-bench counted.
 IMAGE, TRAINED_IMAGE = 5.667, 3 * 5.667 - 0.236
-LSTM_STEP = 3 * 2e-9 * 4 * 512 * (1024 + 512)
-GFLOP = {"inference": IMAGE, "inference_bf16": IMAGE, "training": TRAINED_IMAGE, "training_bf16": TRAINED_IMAGE, "lrcn": 16 * (TRAINED_IMAGE + LSTM_STEP), "lstm": 16 * LSTM_STEP, "gemm": 1}
+LSTM_STEP = 3 * 2e-9 * 4 * 512 * (1024 + 512)  # of lstm2: both layers read 1024 numbers, each both ways
+GFLOP = {"inference": IMAGE, "inference_bf16": IMAGE, "training": TRAINED_IMAGE, "training_bf16": TRAINED_IMAGE, "lrcn": 16 * (TRAINED_IMAGE + LSTM_STEP), "lstm": 16 * LSTM_STEP,
+         "lstm2": 4 * 16 * LSTM_STEP, "gemm": 1}
 
 
 def split(workload):
@@ -55,27 +58,38 @@ def split(workload):
     return network or "densenet121", kind
 
 
-TUNED = {  # for PyTorch and ONNX Runtime: threads stay on their cores, freed memory is kept for the next step
+TUNED = {  # PyTorch and ONNX Runtime alone: threads stay on their cores, freed memory is kept for the next step
     "OMP_PROC_BIND": "true",
     "MALLOC_MMAP_THRESHOLD_": str(2 ** 32),
     "MALLOC_TRIM_THRESHOLD_": str(2 ** 34),
 }
+# Older instructions than the processor has. PyTorch's convolutions and products are oneDNN's and MKL's, which choose by
+# themselves; ONNX Runtime cannot be held back and is left out.
+HELD_BACK = {"avx2": {"ar": {"AR_CPU": "avx2"},
+                      "pytorch": {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}}}
+
+
+def environment(program, threads, isa=None):
+    """What a process is given: "ar" runs as a user runs it, "pytorch" and "onnxruntime" are tuned."""
+    base = {k: v for k, v in os.environ.items() if k not in TUNED}
+    more = {"AR_NUM_THREADS": str(threads)} if program == "ar" else TUNED | {"OMP_NUM_THREADS": str(threads)}
+    return base | more | (HELD_BACK[isa][program] if isa else {})
 
 
 class Runner:
     def __init__(self, options):
         self.options = options
         self.program = pathlib.Path(options.build) / "bin" / "ar-bench"
-        self.folder = pathlib.Path(options.build) / "bench"
+        self.folder = pathlib.Path(options.build) / "bench" / (options.isa or "")
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.environment = os.environ | TUNED | {"OMP_NUM_THREADS": str(options.threads), "AR_NUM_THREADS": str(options.threads)}
         self.missing = set()
 
-    def call(self, command):
+    def call(self, command, threads=None):
         """-> (the last line of output, seconds from the start of the process until it printed that, error text)"""
+        program = "ar" if command[0] == self.program else "onnxruntime" if command[1].name.startswith("onnx") else "pytorch"
         start = time.perf_counter()
         with subprocess.Popen([str(c) for c in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              env=self.environment, cwd=ROOT) as process:
+                              env=environment(program, threads or self.options.threads, self.options.isa), cwd=ROOT) as process:
             try:
                 out, error = process.communicate(timeout=self.options.timeout)
             except subprocess.TimeoutExpired:
@@ -160,7 +174,8 @@ def describe(result):
         return f"{result['seconds'] * 1000:8.1f} ms"
     note = f", DISTURBED ({result['foreign_share']:.0%} of the machine taken by others)" if result["disturbed"] else ""
     share = result["cpu_seconds"] / (result["median"] * result["threads"])
-    return f"{result['rate']:9.2f} {result['unit']}, {share:.0%} of its threads' time, {result['peak_rss_mb']:.0f} MB, load {result['load']}{note}"
+    return f"{result['rate']:9.2f} {result['unit']}, {share:.0%} of its threads' time, {result['peak_rss_mb']:.0f} MB, " \
+           f"{result['page_faults']:.1f} page faults a step, load {result['load']}{note}"
 
 
 def machine():
@@ -248,8 +263,9 @@ def tables(records):
         rows = [[r["workload"], *(cell(middle(r, t, "seconds"), "{:.4f}") for t in shown)] for r in timed]
         sections.append("Seconds from the start of the process to its end:\n\n" + table(["", *(TITLES[t] for t in shown)], rows))
     about = "; ".join(sorted({f"{r['machine']}, {r['threads']} threads, {r['date']}" for r in records}))
+    kernels = sorted({x["ar"]["kernels"] for r in rated for x in r["rounds"] if "ar" in x})
     versions = sorted({f"{x[t]['tool']} {x[t]['version']}" for r in rated for x in r["rounds"] for t in x})
-    sections.append(f"Measured on: {about}. {', '.join(versions)}.")
+    sections.append(f"Measured on: {about}. {', '.join(versions)}. Our kernels: {', '.join(kernels)}.")
     return "\n\n".join(sections)
 
 
@@ -278,11 +294,12 @@ def main():
     parser.add_argument("--tools", default=",".join(TITLES), help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--samples", type=int, default=5, help="in each round")
+    parser.add_argument("--isa", choices=HELD_BACK, help="hold all tools to these instructions; results in a folder of their own")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--timeout", type=int, default=900, help="seconds that one process may take")
     parser.add_argument("--write", metavar="FILE", help="also put the tables into this document")
     options = parser.parse_args()
-    options.tools = options.tools.split(",")
+    options.tools = [t for t in options.tools.split(",") if not (options.isa and t == "onnxruntime")]
     wanted = []
     for item in filter(None, options.workloads.split(",")):
         workload, _, batch = item.partition(":")

@@ -36,20 +36,30 @@ inline double peak_rss_mb() {
   return double(usage.ru_maxrss) / 1024;
 }
 
+/// Pages that this process touched for the first time or had to fetch.
+inline long page_faults() {
+  rusage usage;
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_minflt + usage.ru_majflt;
+}
+
 struct Sample {
   double seconds;  // of one step
   double cpu;      // processor seconds of one step, all threads together
+  double faults;   // page faults of one step
   double foreign;  // share of all cores' time that other processes took meanwhile
 };
 
 template <class F>
 Sample sample(F& step, int repeats) {
+  const long faults = page_faults();
   const double busy = busy_seconds(), cpu = clock_seconds(CLOCK_PROCESS_CPUTIME_ID),
                start = clock_seconds(CLOCK_MONOTONIC);
   for (int i = 0; i < repeats; ++i) step();
   const double wall = clock_seconds(CLOCK_MONOTONIC) - start, own = clock_seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu;
   const double all = wall * double(sysconf(_SC_NPROCESSORS_CONF));
-  return {wall / repeats, own / repeats, std::max(0.0, busy_seconds() - busy - own) / all};
+  return {wall / repeats, own / repeats, double(page_faults() - faults) / repeats,
+          std::max(0.0, busy_seconds() - busy - own) / all};
 }
 
 inline constexpr double kForeignLimit = 0.05;

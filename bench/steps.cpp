@@ -17,6 +17,7 @@ void run(benchmark::State& state, Workload (*make)(const std::string&, int64_t))
 
 BENCHMARK_CAPTURE(run, gemm, gemm)->RangeMultiplier(2)->Range(128, 2048)->UseRealTime();
 BENCHMARK_CAPTURE(run, lstm, lstm)->Arg(1)->Arg(4)->Arg(32)->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(run, lstm2, lstm2)->Arg(4)->Arg(32)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(run, inference, inference<>)->Arg(1)->Arg(8)->Arg(32)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(run, training, training<>)->Arg(8)->Arg(32)->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(run, lrcn, lrcn)->Arg(4)->UseRealTime()->Unit(benchmark::kMillisecond);

@@ -66,23 +66,32 @@ inline Workload lrcn(const std::string& network, int64_t batch) {
           double(batch), "clips/s"};
 }
 
-/// An LSTM layer, 1024 -> 512, forward and backward over 16 steps; batch in sequences.
-inline Workload lstm(const std::string&, int64_t batch) {
+/// An LSTM 1024 -> 512, forward and backward over 16 steps; batch in sequences.
+inline Workload lstm_of(int64_t batch, int64_t layers, bool bidirectional) {
   constexpr int64_t in = 1024, hidden = 512, steps = 16;
+  const int64_t directions = bidirectional ? 2 : 1;
   const Variable x(randn({batch, steps, in}), true);
   std::vector<Variable> weights;
-  for (const Dims& shape : {Dims{4 * hidden, in}, Dims{4 * hidden, hidden}, Dims{4 * hidden}, Dims{4 * hidden}}) {
-    weights.push_back(Variable(empty(shape), true));
-    uniform_(weights.back().value(), -0.04, 0.04);
+  for (int64_t i = 0; i < layers * directions; ++i) {
+    const int64_t reads = i < directions ? in : directions * hidden;
+    for (const Dims& shape : {Dims{4 * hidden, reads}, Dims{4 * hidden, hidden}, Dims{4 * hidden}, Dims{4 * hidden}}) {
+      weights.push_back(Variable(empty(shape), true));
+      uniform_(weights.back().value(), -0.04, 0.04);
+    }
   }
-  const Tensor gradient = randn({batch, steps, hidden});
+  const Tensor gradient = randn({batch, steps, directions * hidden});
+  const LstmOptions options{
+      .hidden_size = hidden, .num_layers = layers, .batch_first = true, .bidirectional = bidirectional};
   return {[=] {
             x.zero_grad();
             for (const Variable& w : weights) w.zero_grad();
-            ar::lstm(x, weights, {.hidden_size = hidden, .batch_first = true}).output.backward(gradient);
+            ar::lstm(x, weights, options).output.backward(gradient);
           },
           double(batch), "sequences/s"};
 }
+inline Workload lstm(const std::string&, int64_t batch) { return lstm_of(batch, 1, false); }
+/// Two layers that read both ways.
+inline Workload lstm2(const std::string&, int64_t batch) { return lstm_of(batch, 2, true); }
 
 /// A product of square matrices of `n` rows.
 inline Workload gemm(const std::string&, int64_t n) {
@@ -110,6 +119,7 @@ inline constexpr NamedWorkload kWorkloads[] = {{"inference", inference<>},
                                                {"training_bf16", training<Dtype::bf16>},
                                                {"lrcn", lrcn},
                                                {"lstm", lstm},
+                                               {"lstm2", lstm2},
                                                {"gemm", gemm},
                                                {"relu", relu}};
 

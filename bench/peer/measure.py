@@ -27,15 +27,22 @@ def busy_seconds():
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
+def page_faults():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_minflt + usage.ru_majflt
+
+
 def sample(step, repeats):
-    """-> seconds of one step, its processor seconds (all threads together), share of all cores' time that others took."""
+    """-> seconds of one step, its processor seconds (all threads together), share of all cores' time that others took,
+    page faults of one step."""
+    faults = page_faults()
     busy, own, start = busy_seconds(), time.process_time(), time.perf_counter()
     for _ in range(repeats):
         step()
     wall = time.perf_counter() - start
     own, busy = time.process_time() - own, busy_seconds() - busy
     cores = wall * os.cpu_count()
-    return wall / repeats, own / repeats, max(0.0, busy - own) / cores
+    return wall / repeats, own / repeats, max(0.0, busy - own) / cores, (page_faults() - faults) / repeats
 
 
 def measure(step, samples, warmup):
@@ -57,6 +64,7 @@ def measure(step, samples, warmup):
         "seconds": [round(t[0], 6) for t in best],
         "median": statistics.median(t[0] for t in best),
         "cpu_seconds": round(statistics.median(t[1] for t in best), 6),
+        "page_faults": round(statistics.median(t[3] for t in best), 1),
         "foreign_share": round(best[-1][2], 3),
         "discarded": len(taken) - len(best),
         "disturbed": best[-1][2] > FOREIGN_LIMIT,

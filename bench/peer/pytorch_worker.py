@@ -118,16 +118,21 @@ def lrcn(batch, variant, name):
     return step, batch, "clips/s"
 
 
-def lstm(batch, variant, name):
+def lstm(batch, variant, name, **shape):
     """Forward and backward of 16 steps, 1024 -> 512."""
-    layer, x = nn.LSTM(1024, 512, batch_first=True), torch.randn(batch, 16, 1024, requires_grad=True)
-    gradient = torch.randn(batch, 16, 512)
+    layer, x = nn.LSTM(1024, 512, batch_first=True, **shape), torch.randn(batch, 16, 1024, requires_grad=True)
+    gradient = torch.randn(layer(x)[0].shape)
 
     def step():
         layer.zero_grad(set_to_none=True)
         x.grad = None
         layer(x)[0].backward(gradient)
     return step, batch, "sequences/s"
+
+
+def lstm2(batch, variant, name):
+    """The same of two layers that read both ways."""
+    return lstm(batch, variant, name, num_layers=2, bidirectional=True)
 
 
 def gemm(batch, variant, name):
@@ -166,7 +171,7 @@ def first(arguments):
     print(measure.json.dumps({"tool": "pytorch", "workload": "first", "inference": time.perf_counter() - start}), flush=True)
 
 
-WORKLOADS = {f.__name__: f for f in (inference, inference_bf16, training, training_bf16, lrcn, lstm, gemm, relu)}
+WORKLOADS = {f.__name__: f for f in (inference, inference_bf16, training, training_bf16, lrcn, lstm, lstm2, gemm, relu)}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
