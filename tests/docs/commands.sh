@@ -45,7 +45,7 @@ mapfile -t benchmarks < <(cd "$source/bench" && printf '%s\n' *.cpp | sed 's/\.c
 stand_in "$work/path" cmake ctest cpack python3 "${programs[@]}"
 stand_in build/release/bin "${programs[@]}" "${benchmarks[@]}"
 stand_in scripts $(cd "$source/scripts" && ls ./*.sh)
-stand_in bench compare.py compare_gpu.py
+stand_in bench compare.py compare_gpu.py scaling.py
 stand_in "$work/home/peers/bin" python pip
 
 # ---- each block -----------------------------------------------------------------------------------------------------

@@ -91,7 +91,7 @@ case $name in
     options_are_in "$source/scripts/$name"
     checked "takes minutes; the test demo/quick runs the one, the other runs this"
     ;;
-  compare.py | compare_gpu.py)
+  compare.py | compare_gpu.py | scaling.py)
     options_are_in "$source/bench/$name"
     checked "takes half an hour, or a GPU, and other people's programs"
     ;;
