@@ -1,54 +1,52 @@
-// CPU memory. Large blocks are kept for reuse: a fresh mapping costs a page fault every 4 KB, which in a training step
-// takes longer than many of its kernels.
+// CPU memory. A fresh page costs a fault, which in a training step takes longer than many of its kernels: so large
+// blocks are cut from segments that the process keeps, the smallest free one that fits, and joined again with free
+// neighbours. A step that repeats what the one before did finds all of its memory where that one left it.
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <mutex>
+#include <set>
+#include <utility>
 
 #include "tensor/cpu/allocator.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(p, n) (void(p), void(n))
+#define ASAN_UNPOISON_MEMORY_REGION(p, n) (void(p), void(n))
+#endif
 
 namespace ar {
 namespace {
 
-constexpr int64_t kSlack = 64, kAlignment = 64, kHugePage = int64_t{2} << 20;
-constexpr int64_t kLarge = int64_t{64} << 10;  // smaller blocks are malloc's business
+constexpr int64_t kSlack = 64, kAlignment = 64, kPage = 4096, kHugePage = int64_t{2} << 20;
+constexpr int64_t kLarge = int64_t{64} << 10;   // smaller blocks are malloc's business
+constexpr int64_t kSegment = int64_t{8} << 20;  // the least that is asked of the system
+
+constexpr int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
 
 class Cache {
  public:
   void* allocate(int64_t bytes) {
     const int64_t size = rounded(bytes);
-    if (size < kLarge) {
-      std::lock_guard lock(mutex_);
-      return checked(std::aligned_alloc(kAlignment, size), size);
-    }
     std::lock_guard lock(mutex_);
-    const int64_t alignment = size >= 2 * kHugePage ? kHugePage : 4096;
-    const int64_t whole = (size + alignment - 1) / alignment * alignment;
-    // The best fit, if it wastes little beyond the rounding.
-    if (auto it = free_.lower_bound(size); it != free_.end() && it->first <= whole + whole / 8) {
-      void* p = it->second;
-      sizes_[p] = it->first;
-      stats_.cached -= it->first;
-      count(it->first);
-      free_.erase(it);
+    if (size < kLarge) {
+      void* p = std::aligned_alloc(kAlignment, size);
+      AR_CHECK(p, out_of_memory(size));
+      count(size);
       return p;
     }
-    // Used and cached memory together stay little above the most that was ever in use: a training step finds the blocks
-    // of the step before, and the process does not grow.
-    const int64_t most = std::max(most_, stats_.live + whole);
-    trim(most + most / 8 + (int64_t{32} << 20) - stats_.live - whole);
-    void* p = std::aligned_alloc(alignment, whole);
-    if (!p) {
-      trim(0);
-      p = std::aligned_alloc(alignment, whole);
+    auto fit = free_.lower_bound({size, nullptr});
+    if (fit == free_.end()) {
+      make_segment(size);
+      fit = free_.lower_bound({size, nullptr});
     }
-    checked(p, whole);
-#ifdef MADV_HUGEPAGE
-    if (alignment == kHugePage) madvise(p, whole, MADV_HUGEPAGE);
-#endif
-    sizes_[p] = whole;
+    char* const p = fit->second;
+    take(blocks_.find(p), size);
+    ASAN_UNPOISON_MEMORY_REGION(p, bytes + kSlack);
     return p;
   }
 
@@ -59,11 +57,18 @@ class Cache {
       std::free(p);
       return;
     }
-    const auto it = sizes_.find(p);
-    stats_.live -= it->second;
-    stats_.cached += it->second;
-    free_.emplace(it->second, p);
-    sizes_.erase(it);
+    auto block = blocks_.find(static_cast<char*>(p));
+    ASAN_POISON_MEMORY_REGION(p, block->second.size);
+    stats_.live -= block->second.size;
+    if (const auto next = std::next(block); joins(next)) absorb(block, next);
+    if (block->second.joined) {
+      if (const auto before = std::prev(block); before->second.state != State::used) {
+        make_used(before);
+        absorb(before, block);
+        block = before;
+      }
+    }
+    make_free(block, State::kept);
   }
 
   MemoryStats stats() {
@@ -81,32 +86,111 @@ class Cache {
   }
 
  private:
+  enum class State { used, kept, given_back };  // free, with its pages or without
+  struct Block {
+    int64_t size;
+    bool joined;  // it continues the segment of the block before it
+    State state;
+  };
+  using Blocks = std::map<char*, Block>;
+
   static int64_t rounded(int64_t bytes) {
-    return (std::max<int64_t>(bytes, 1) + kSlack + kAlignment - 1) / kAlignment * kAlignment;
+    const int64_t size = round_up(std::max<int64_t>(bytes, 1) + kSlack, kAlignment);
+    return size < kLarge ? size : round_up(size, kPage);
   }
   void count(int64_t size) {
     stats_.live += size;
     stats_.peak = std::max(stats_.peak, stats_.live);
     most_ = std::max(most_, stats_.live);
   }
-  void* checked(void* p, int64_t size) {
-    AR_CHECK(p, "out of memory: no ", size, " bytes on the CPU (", stats_.live, " held by tensors)");
-    count(size);
-    return p;
+  std::string out_of_memory(int64_t size) const {
+    return "out of memory: no " + std::to_string(size) + " bytes on the CPU (" + std::to_string(stats_.live) +
+           " held by tensors)";
   }
-  /// Frees cached blocks, the largest first, until at most `keep` bytes are cached.
+
+  // ---- blocks ----
+  bool joins(Blocks::iterator next) const {
+    return next != blocks_.end() && next->second.joined && next->second.state != State::used;
+  }
+  void make_free(Blocks::iterator block, State state) {
+    block->second.state = state;
+    if (state == State::kept) stats_.cached += block->second.size;
+    free_.emplace(block->second.size, block->first);
+  }
+  void make_used(Blocks::iterator block) {
+    if (block->second.state == State::kept) stats_.cached -= block->second.size;
+    block->second.state = State::used;
+    free_.erase({block->second.size, block->first});
+  }
+  /// The one after `block` becomes part of it.
+  void absorb(Blocks::iterator block, Blocks::iterator next) {
+    if (next->second.state != State::used) make_used(next);
+    block->second.size += next->second.size;
+    blocks_.erase(next);
+  }
+  /// The front of a free block comes into use, the rest stays free unless that is not worth a block.
+  void take(Blocks::iterator block, int64_t size) {
+    const State state = block->second.state;
+    make_used(block);
+    if (const int64_t rest = block->second.size - size; rest >= kLarge) {
+      block->second.size = size;
+      make_free(blocks_.emplace(block->first + size, Block{rest, true, state}).first, state);
+    }
+    count(block->second.size);
+  }
+
+  // ---- segments ----
+  void make_segment(int64_t least) {
+    const int64_t size = round_up(std::max(least, kSegment), kHugePage);
+    // Used and kept memory together stay little above the most that was ever in use.
+    const int64_t most = std::max(most_, stats_.live + least);
+    trim(most + most / 8 + (int64_t{32} << 20) - stats_.live - least);
+    char* p = map(size);
+    if (!p) {
+      trim(0);
+      p = map(size);
+    }
+    AR_CHECK(p, out_of_memory(least));
+    ASAN_POISON_MEMORY_REGION(p, size);
+    make_free(blocks_.emplace(p, Block{size, false, State::used}).first, State::given_back);
+  }
+  /// Fresh memory at a multiple of huge pages; null if there is none.
+  static char* map(int64_t size) {
+    const auto whole = std::size_t(size + kHugePage);
+    void* const raw = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (raw == MAP_FAILED) return nullptr;
+    char* const begin = static_cast<char*>(raw);
+    const int64_t before = -reinterpret_cast<std::intptr_t>(raw) & (kHugePage - 1), after = kHugePage - before;
+    if (before) munmap(begin, std::size_t(before));
+    if (after) munmap(begin + before + size, std::size_t(after));
+#ifdef MADV_HUGEPAGE
+    madvise(begin + before, std::size_t(size), MADV_HUGEPAGE);
+#endif
+    return begin + before;
+  }
+  /// Gives pages of free blocks back, those of the largest first, until at most `keep` bytes are kept.
   void trim(int64_t keep) {
-    while (stats_.cached > keep && !free_.empty()) {
-      const auto it = std::prev(free_.end());
-      stats_.cached -= it->first;
-      std::free(it->second);
-      free_.erase(it);
+    for (auto it = free_.end(); stats_.cached > keep && it != free_.begin();) {
+      const auto block = blocks_.find((--it)->second);
+      if (block->second.state == State::given_back) continue;
+      const auto next = std::next(block);
+      const bool whole = !block->second.joined && (next == blocks_.end() || !next->second.joined);
+      stats_.cached -= block->second.size;
+      block->second.state = State::given_back;
+      if (whole) {
+        ASAN_UNPOISON_MEMORY_REGION(block->first, block->second.size);
+        munmap(block->first, std::size_t(block->second.size));
+        blocks_.erase(block);
+        it = free_.erase(it);
+      } else {
+        madvise(block->first, std::size_t(block->second.size), MADV_DONTNEED);
+      }
     }
   }
 
   std::mutex mutex_;
-  std::multimap<int64_t, void*> free_;
-  std::map<void*, int64_t> sizes_;  // of the large blocks in use
+  Blocks blocks_;                             // of all segments, by address
+  std::set<std::pair<int64_t, char*>> free_;  // by size
   MemoryStats stats_;
   int64_t most_ = 0;  // of stats_.live, not reset with the peak
 };
