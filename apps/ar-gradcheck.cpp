@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "tensor/backend.h"
 #include "tests/gradcheck/cases/cases.h"
 
 namespace {
@@ -34,8 +35,10 @@ int main(int argc, char** argv) {
       "Checks gradients against finite differences in float64: a gradient passes where it differs from the "
       "numerical one by less than 1e-5 + 1e-3 of it.");
   std::vector<std::string> ops;
+  std::string device = "cpu";
   bool list = false;
   app.add_option("--op", ops, "only these ops (may be given several times)");
+  app.add_option("--device", device, "where the operations run: cpu, cuda or cuda:N");
   app.add_flag("--list", list, "print the rows without checking them");
   app.set_version_flag("--version", AR_VERSION);
   try {
@@ -46,6 +49,10 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
+    const ar::Device wanted = ar::parse_device(device);
+    const std::string problem = ar::why_unavailable(wanted);
+    AR_CHECK(problem.empty(), "--device ", device, ": ", problem);
+    ar::gradcheck_cases::set_device(wanted);
     std::vector<const ar::gradcheck_cases::Case*> rows;
     for (const auto& c : ar::gradcheck_cases::all())
       if (ops.empty() || std::find(ops.begin(), ops.end(), c.op) != ops.end()) rows.push_back(&c);

@@ -15,11 +15,6 @@ struct Leaf {
   Variable variable;
   std::string name;
   std::vector<int64_t> where;  // from the storage's start
-
-  double* data() const {
-    const Tensor& t = variable.value();
-    return t.mutable_data<double>() - t.offset();
-  }
 };
 
 std::vector<int64_t> positions(const Tensor& t) {
@@ -154,7 +149,7 @@ class Check {
     for (const Variable& r : results) {
       const std::vector<double> part(v.begin() + at, v.begin() + at + r.numel());
       at += r.numel();
-      if (r.requires_grad()) r.backward(from_vector(part, r.shape()), true);
+      if (r.requires_grad()) r.backward(from_vector(part, r.shape()).to(r.value().device()), true);
     }
     std::vector<std::vector<double>> grads;
     for (const Leaf& l : leaves_) {
@@ -169,8 +164,9 @@ class Check {
   std::vector<double> difference(const Leaf& leaf, int64_t first, int64_t last, Direction&& u) const {
     const std::vector<double> before = leaf.variable.value().to_vector<double>();
     const auto moved = [&](double step) {
-      double* data = leaf.data();
-      for (int64_t i = first; i < last; ++i) data[leaf.where[size_t(i)]] = before[size_t(i)] + step * u(i);
+      std::vector<double> after = before;
+      for (int64_t i = first; i < last; ++i) after[size_t(i)] += step * u(i);
+      leaf.variable.value().copy_from(from_vector(after, leaf.variable.shape()));
     };
     moved(options_.eps);
     std::vector<double> d = values();

@@ -1,5 +1,8 @@
 #include "autograd/lstm.h"
 
+#include <algorithm>
+#include <optional>
+
 #include "autograd/checkpoint.h"
 #include "autograd/elementwise.h"
 #include "autograd/shape.h"
@@ -38,6 +41,64 @@ Direction run(const Variable& x, const std::vector<Variable>& w, const Variable&
   return {results[0], results[1], results[2]};
 }
 
+struct Layer {
+  Variable output, h, c;  // (T,B,D*H), (D,B,H)
+};
+
+/// One layer by the device's library, recorded as one op; nothing where there is none for it. w: four weights for each
+/// direction; h0, c0 (D,B,H).
+std::optional<Layer> run_by_library(const Variable& x, const std::vector<Variable>& w, const Variable& h0,
+                                    const Variable& c0, const Tensor& lengths) {
+  const auto value = [](const Variable& v) { return v.defined() ? v.value() : Tensor(); };
+  const auto gather = [](const auto& all) {
+    std::vector<ops::LstmWeights> weights;
+    for (size_t i = 0; i < all.size(); i += 4) weights.push_back({all[i], all[i + 1], all[i + 2], all[i + 3]});
+    return weights;
+  };
+  std::vector<Variable> inputs{x, h0, c0};
+  inputs.insert(inputs.end(), w.begin(), w.end());
+  const bool training = learning() && std::any_of(inputs.begin(), inputs.end(),
+                                                  [](const Variable& v) { return v.defined() && v.requires_grad(); });
+  std::vector<Tensor> values;
+  for (const Variable& v : w) values.push_back(value(v));
+  const auto layer = ops::lstm_sequence(x.value(), gather(values), value(h0), value(c0), lengths, training);
+  if (!layer) return {};
+
+  const Saved x_saved("lstm", "input", x.value()), h0_saved("lstm", "h0", value(h0)), c0_saved("lstm", "c0", value(c0)),
+      y("lstm", "output", layer->y), h("lstm", "h", layer->h), c("lstm", "c", layer->c);
+  std::vector<Saved> w_saved;
+  for (const Tensor& t : values) w_saved.emplace_back("lstm", "weight", t);
+  auto backward = [=, left = layer->left](Backward& b) -> std::vector<Tensor> {
+    std::vector<Tensor> weights;
+    bool weights_wanted = false;
+    for (size_t i = 0; i < w_saved.size(); ++i) {
+      weights.push_back(w_saved[i].get());
+      weights_wanted = weights_wanted || b.wanted(int(i) + 3);
+    }
+    const ops::LstmLayerGrads g =
+        ops::lstm_sequence_backward(x_saved.get(), gather(weights), h0_saved.get(), c0_saved.get(), lengths,
+                                    {y.get(), h.get(), c.get(), left}, b.grad(0), b.grad(1), b.grad(2), weights_wanted);
+    std::vector<Tensor> all{g.x, g.h0, g.c0};
+    for (const ops::LstmWeights& d : g.weights) all.insert(all.end(), {d.ih, d.hh, d.bias_ih, d.bias_hh});
+    all.resize(w_saved.size() + 3);
+    return all;
+  };
+  const std::vector<Variable> results = record("lstm_layer", {layer->y, layer->h, layer->c}, inputs, backward);
+  return Layer{results[0], results[1], results[2]};
+}
+
+/// One layer step by step, a direction after the other.
+Layer run_by_steps(const Variable& x, const std::vector<Variable>& w, const Variable& h0, const Variable& c0,
+                   const Tensor& lengths) {
+  std::vector<Variable> outputs, h, c;
+  for (int d = 0; d < int(w.size()) / 4; ++d) {
+    const auto state = [d](const Variable& s) { return s.defined() ? select(s, 0, d) : Variable(); };
+    const Direction r = run(x, {w.begin() + 4 * d, w.begin() + 4 * d + 4}, state(h0), state(c0), lengths, d == 1);
+    outputs.push_back(r.output), h.push_back(r.h), c.push_back(r.c);
+  }
+  return {outputs.size() == 2 ? cat(outputs, 2) : outputs[0], stack(h, 0), stack(c, 0)};
+}
+
 void check_arguments(const Variable& x, const std::vector<Variable>& weights, const LstmOptions& o, const Variable& h0,
                      const Variable& c0) {
   const char* order = o.batch_first ? "(B,T,input)" : "(T,B,input)";
@@ -66,19 +127,19 @@ LstmResult lstm(const Variable& x, const std::vector<Variable>& weights, const L
   Variable sequence = o.batch_first ? transpose(x, 0, 1) : x;
   std::vector<Variable> h, c;
   for (int layer = 0; layer < o.num_layers; ++layer) {
-    std::vector<Variable> outputs;
-    for (int d = 0; d < directions; ++d) {
-      const int i = layer * directions + d;
-      std::vector<Variable> w(weights.begin() + i * each, weights.begin() + (i + 1) * each);
-      w.resize(4);
-      const auto state = [i](const Variable& s) { return s.defined() ? select(s, 0, i) : Variable(); };
-      const Direction r = run(sequence, w, state(h0), state(c0), lengths, d == 1);
-      outputs.push_back(r.output), h.push_back(r.h), c.push_back(r.c);
-    }
-    sequence = directions == 2 ? cat(outputs, 2) : outputs[0];
+    std::vector<Variable> w;  // four for each direction, undefined where there are no biases
+    for (int i = 0; i < directions * 4; ++i)
+      w.push_back(i % 4 < each ? weights[size_t((layer * directions + i / 4) * each + i % 4)] : Variable());
+    const auto states = [&](const Variable& s) {
+      return s.defined() ? narrow(s, 0, layer * directions, directions) : Variable();
+    };
+    std::optional<Layer> r = run_by_library(sequence, w, states(h0), states(c0), lengths);
+    if (!r) r = run_by_steps(sequence, w, states(h0), states(c0), lengths);
+    h.push_back(r->h), c.push_back(r->c);
+    sequence = r->output;
     if (layer + 1 < o.num_layers) sequence = dropout(sequence, o.dropout, o.training, g);
   }
-  return {o.batch_first ? transpose(sequence, 0, 1) : sequence, stack(h, 0), stack(c, 0)};
+  return {o.batch_first ? transpose(sequence, 0, 1) : sequence, cat(h, 0), cat(c, 0)};
 }
 
 }  // namespace ar

@@ -17,6 +17,7 @@ void add_channels(Kernels&);
 void add_pool(Kernels&);
 void add_softmax(Kernels&);
 void add_lstm(Kernels&);
+void add_lstm_sequence(Kernels&);
 void add_optim(Kernels&);
 void add_lrn(Kernels&);
 void add_frames(Kernels&);

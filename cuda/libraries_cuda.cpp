@@ -6,6 +6,7 @@
 #include <cudnn.h>
 
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -210,6 +211,65 @@ bool weight_gradient_of_halves(const ConvParams& c, const View& x, const View& w
   return true;
 }
 
+// ---- LSTM ----
+
+/// A descriptor of cuDNN's for the time of a scope.
+template <class T, cudnnStatus_t (*create)(T*), cudnnStatus_t (*destroy)(T)>
+class Owned {
+ public:
+  Owned() { check(create(&descriptor_), "a descriptor"); }
+  ~Owned() { destroy(descriptor_); }
+  Owned(const Owned&) = delete;
+  Owned& operator=(const Owned&) = delete;
+  operator T() const { return descriptor_; }
+
+ private:
+  T descriptor_;
+};
+using TensorDescriptor = Owned<cudnnTensorDescriptor_t, cudnnCreateTensorDescriptor, cudnnDestroyTensorDescriptor>;
+using SequenceDescriptor = Owned<cudnnRNNDataDescriptor_t, cudnnCreateRNNDataDescriptor, cudnnDestroyRNNDataDescriptor>;
+
+/// What cuDNN wants to know of an LSTM layer; cheap to make, as all of it is the host's.
+struct LstmDescription {
+  Owned<cudnnRNNDescriptor_t, cudnnCreateRNNDescriptor, cudnnDestroyRNNDescriptor> lstm;
+  Owned<cudnnDropoutDescriptor_t, cudnnCreateDropoutDescriptor, cudnnDestroyDropoutDescriptor> no_dropout;
+  SequenceDescriptor x, y;
+  TensorDescriptor states;
+  cudnnForwardMode_t mode;
+  cudnnStatus_t status;  // whether it can do that
+
+  explicit LstmDescription(const LstmSequence& s)
+      : mode(s.training ? CUDNN_FWD_MODE_TRAINING : CUDNN_FWD_MODE_INFERENCE), status(describe(s)) {}
+
+ private:
+  cudnnStatus_t describe(const LstmSequence& s) {
+    const int steps = int(s.x.shape[0]), batch = int(s.x.shape[1]), in = int(s.x.shape[2]), hidden = int(s.h.shape[2]);
+    const cudnnDataType_t type = dnn_type(s.x.dtype), compute = s.x.dtype == Dtype::f64 ? type : CUDNN_DATA_FLOAT;
+    const cudnnMathType_t math = s.x.dtype == Dtype::bf16            ? CUDNN_TENSOR_OP_MATH
+                                 : s.x.dtype == Dtype::f32 && tf32() ? CUDNN_DEFAULT_MATH
+                                                                     : CUDNN_FMA_MATH;
+    if (const auto bad = cudnnSetDropoutDescriptor(no_dropout, dnn(), 0, nullptr, 0, 0)) return bad;
+    if (const auto bad = cudnnSetRNNDescriptor_v8(lstm, CUDNN_RNN_ALGO_STANDARD, CUDNN_LSTM,
+                                                  s.weights[0].bias_ih.data ? CUDNN_RNN_DOUBLE_BIAS : CUDNN_RNN_NO_BIAS,
+                                                  s.directions == 2 ? CUDNN_BIDIRECTIONAL : CUDNN_UNIDIRECTIONAL,
+                                                  CUDNN_LINEAR_INPUT, type, compute, math, in, hidden, hidden, 1,
+                                                  no_dropout, CUDNN_RNN_PADDED_IO_ENABLED))
+      return bad;
+    const cudnnRNNDataLayout_t layout =
+        s.batch_first ? CUDNN_RNN_DATA_LAYOUT_BATCH_MAJOR_UNPACKED : CUDNN_RNN_DATA_LAYOUT_SEQ_MAJOR_UNPACKED;
+    const std::vector<int> lengths =
+        s.lengths ? std::vector<int>(s.lengths, s.lengths + batch) : std::vector<int>(std::size_t(batch), steps);
+    double zero = 0;  // of any type
+    if (const auto bad = cudnnSetRNNDataDescriptor(x, type, layout, steps, batch, in, lengths.data(), &zero))
+      return bad;
+    if (const auto bad =
+            cudnnSetRNNDataDescriptor(y, type, layout, steps, batch, s.directions * hidden, lengths.data(), &zero))
+      return bad;
+    const int shape[] = {s.directions, batch, hidden}, strides[] = {batch * hidden, hidden, 1};
+    return cudnnSetTensorNdDescriptor(states, type, 3, shape, strides);
+  }
+};
+
 }  // namespace
 
 bool library_product(const Product& p) {
@@ -264,6 +324,62 @@ bool library_convolution(Pass pass, const ConvParams& c, const View& x, const Vi
                                          plan.workspace, beta, plan.w, w.data),
           "conv2d_backward_weight");
   return true;
+}
+
+// Its products may use several streams, which makes the bits depend on chance.
+LstmMemory library_lstm_memory(const LstmSequence& s) {
+  if (own_only() || deterministic()) return {};
+  const int64_t most = std::numeric_limits<int>::max();
+  if (s.x.numel() > most || s.y.numel() > most) return {};
+  const LstmDescription d(s);
+  std::size_t weights = 0, work = 0, left = 0;
+  if (d.status != CUDNN_STATUS_SUCCESS || cudnnGetRNNWeightSpaceSize(dnn(), d.lstm, &weights) != CUDNN_STATUS_SUCCESS ||
+      cudnnGetRNNTempSpaceSizes(dnn(), d.lstm, d.mode, d.x, &work, &left) != CUDNN_STATUS_SUCCESS)
+    return {};
+  return {.taken = true, .weights = int64_t(weights), .work = int64_t(work), .left = s.training ? int64_t(left) : 0};
+}
+
+LstmPlaces library_lstm_places(const LstmSequence& s, void* weights) {
+  const LstmDescription d(s);
+  std::size_t bytes = 0;
+  check(cudnnGetRNNWeightSpaceSize(dnn(), d.lstm, &bytes), "size of an LSTM's weights");
+  const TensorDescriptor matrix, bias;
+  LstmPlaces places;
+  for (int direction = 0; direction < s.directions; ++direction)
+    for (int gate = 0; gate < 8; ++gate) {
+      LstmPlace& place = places[std::size_t(direction)][std::size_t(gate)];
+      check(cudnnGetRNNWeightParams(dnn(), d.lstm, direction, bytes, weights, gate, matrix, &place.matrix, bias,
+                                    &place.bias),
+            "places of an LSTM's weights");
+    }
+  return places;
+}
+
+bool library_lstm(const LstmOperands& o) {
+  const LstmSequence& s = o.sequence;
+  const LstmDescription d(s);
+  const cudnnStatus_t status =
+      cudnnRNNForward(dnn(), d.lstm, d.mode, o.lengths, d.x, s.x.data, d.y, s.y.data, d.states, s.h0.data, s.h.data,
+                      d.states, s.c0.data, s.c.data, std::size_t(o.memory.weights), o.weights,
+                      std::size_t(o.memory.work), o.work, std::size_t(o.memory.left), o.left);
+  if (CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED) return false;
+  check(status, "lstm");
+  return true;
+}
+
+void library_lstm_backward(const LstmOperands& o, const LstmSequenceGrads& g, void* g_weights) {
+  const LstmSequence& s = o.sequence;
+  const LstmDescription d(s);
+  check(cudnnRNNBackwardData_v8(dnn(), d.lstm, o.lengths, d.y, s.y.data, g.y.data, d.x, g.x.data, d.states, s.h0.data,
+                                g.h.data, g.h0.data, d.states, s.c0.data, g.c.data, g.c0.data,
+                                std::size_t(o.memory.weights), o.weights, std::size_t(o.memory.work), o.work,
+                                std::size_t(o.memory.left), o.left),
+        "lstm_backward");
+  if (!g_weights) return;
+  check(cudnnRNNBackwardWeights_v8(dnn(), d.lstm, CUDNN_WGRAD_MODE_ADD, o.lengths, d.x, s.x.data, d.states, s.h0.data,
+                                   d.y, s.y.data, std::size_t(o.memory.weights), g_weights, std::size_t(o.memory.work),
+                                   o.work, std::size_t(o.memory.left), o.left),
+        "lstm_backward_weights");
 }
 
 }  // namespace ar::cuda

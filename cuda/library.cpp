@@ -76,6 +76,7 @@ Kernels make_table() {
   add_pool(k);
   add_softmax(k);
   add_lstm(k);
+  add_lstm_sequence(k);
   add_optim(k);
   add_lrn(k);
   add_frames(k);

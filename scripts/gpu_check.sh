@@ -35,9 +35,10 @@ configure() {
   cmake -S . -B "$build/ar" -DCMAKE_BUILD_TYPE=Release -DAR_CUDA=ON -DAR_CUDA_ARCHITECTURES="$architecture" \
     -DAR_BUILD_BENCH=ON -DCMAKE_PREFIX_PATH="$PWD/$build/deps"
 }
-tests=$build/ar/bin/test_cuda
+tests=$build/ar/bin/test_cuda gradients='CudaGradcheck.*'
 sanitize() {  # smaller cases: every access is followed
-  AR_TEST_ELEMENTS=20000 compute-sanitizer --tool "$1" --error-exitcode 1 --print-limit 20 "$tests" --gtest_brief=1 "${@:2}"
+  AR_TEST_ELEMENTS=20000 compute-sanitizer --tool "$1" --error-exitcode 1 --print-limit 20 "$tests" --gtest_brief=1 \
+    --gtest_filter="-$gradients" "${@:2}"
 }
 in_parallel() { cmake --build "$build/ar" --parallel --target "$@"; }
 
@@ -46,13 +47,14 @@ step gpu nvidia-smi
 step googletest build_googletest
 step configure configure
 step build in_parallel ar_cuda test_cuda ar-bench-gpu
-step tests "$tests" --gtest_brief=1
-step tests_own_kernels env AR_CUDA_OWN=1 "$tests" --gtest_brief=1
+step tests "$tests" --gtest_brief=1 --gtest_filter="-$gradients"
+step tests_own_kernels env AR_CUDA_OWN=1 "$tests" --gtest_brief=1 --gtest_filter="-$gradients"
+step gradients "$tests" --gtest_brief=1 --gtest_filter="$gradients"
 step tests_deterministic env AR_DETERMINISTIC=1 "$tests" --gtest_brief=1 --gtest_filter='CudaConv*:CudaGemm*:CudaNetworks*'
 # cuBLAS and cuDNN read and write as they please: initcheck and racecheck look at our own kernels.
-step memcheck env AR_CUDA_CACHE=0 bash -c "$(declare -f sanitize); tests=$tests; sanitize memcheck"
-step racecheck env AR_CUDA_OWN=1 bash -c "$(declare -f sanitize); tests=$tests; sanitize racecheck"
-step initcheck env AR_CUDA_OWN=1 AR_CUDA_CACHE=0 bash -c "$(declare -f sanitize); tests=$tests; sanitize initcheck"
+step memcheck env AR_CUDA_CACHE=0 bash -c "$(declare -f sanitize); tests=$tests gradients=$gradients; sanitize memcheck"
+step racecheck env AR_CUDA_OWN=1 bash -c "$(declare -f sanitize); tests=$tests gradients=$gradients; sanitize racecheck"
+step initcheck env AR_CUDA_OWN=1 AR_CUDA_CACHE=0 bash -c "$(declare -f sanitize); tests=$tests gradients=$gradients; sanitize initcheck"
 # The budget counts from the script's begin; without Python there is nobody to compare with.
 benchmarks() {
   local left=$((590 - SECONDS))

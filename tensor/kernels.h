@@ -149,6 +149,34 @@ struct LrnParams {
   double alpha = 1e-4, beta = 0.75, k = 1;
 };
 
+// ---- LSTM ----
+
+/// One layer of an LSTM over whole sequences, in one direction or in both (the second from each sequence's last step to
+/// its first). Everything is dense and of one dtype. Times steps, batch and features or units, D directions:
+struct LstmSequence {
+  /// Gates in the order i, f, g, o. Both biases or neither (data null).
+  struct Weights {
+    View ih, hh, bias_ih, bias_hh;  // (4H,in), (4H,H), (4H), (4H)
+  };
+  int directions = 1;
+  bool batch_first = false;  // x, y and their gradients lie in memory as (B,T,...) rather than (T,B,...)
+  bool training = false;     // a backward pass may come
+  Weights weights[2];
+  View x;                            // (T,B,in)
+  View h0, c0;                       // (D,B,H); data null: zeros
+  View y;                            // (T,B,D*H), zero past each length
+  View h, c;                         // (D,B,H), after each sequence's last step
+  const int64_t* lengths = nullptr;  // [B] of the host, each in [1,T]; null: all T
+};
+/// Gradients of the results, and those of the operands to overwrite.
+struct LstmSequenceGrads {
+  View y, h, c;  // y (T,B,D*H), zero past each length; h, c (D,B,H)
+  View x;        // (T,B,in); what lies past each length is not said
+  View h0, c0;   // (D,B,H)
+  bool weights_wanted = false;
+  LstmSequence::Weights weights[2];
+};
+
 // ---- optimisers ----
 
 struct SgdParams {
@@ -311,6 +339,12 @@ struct Kernels {
   PerDtype<void(const View& gates, const View& c_prev, const View& c, const View& active, const View& gh,
                 const View& gc, const View& ggates, const View& gc_prev, const View& gh_prev)>
       lstm_cell_backward;
+  // Whole sequences at once, where a device's library does that; null where none does, and any call may be declined:
+  // then they are done step by step. The first tells how many bytes a training pass leaves for the backward pass, or -1
+  // (declined); then the second gets so many, and false means declined. The third writes into what was left.
+  int64_t (*lstm_sequence_memory)(const LstmSequence&) = nullptr;
+  bool (*lstm_sequence)(const LstmSequence&, void* left) = nullptr;
+  void (*lstm_sequence_backward)(const LstmSequence&, void* left, const LstmSequenceGrads&) = nullptr;
 
   /// x u8 (B,3,T,H,W) of any strides -> y (B,3,T,OH,OW) with channel stride 1 and pixel stride 3.
   PerDtype<void(const View& x, const FrameTransform&, const View& y)> normalize_frames;

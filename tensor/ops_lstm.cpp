@@ -65,6 +65,13 @@ Tensor active_steps(int64_t steps, const Tensor& lengths, Device device) {
 }
 View active_view(const Tensor& active, int64_t t) { return active.defined() ? active.select(0, t).view() : View{}; }
 
+/// x (T,B,C).
+void zero_past_(const Tensor& x, const Tensor& lengths) {
+  const std::vector<int64_t> n = lengths.to_vector<int64_t>();
+  for (int64_t b = 0; b < int64_t(n.size()); ++b)
+    if (n[size_t(b)] < x.size(0)) x.select(1, b).narrow(0, n[size_t(b)], x.size(0) - n[size_t(b)]).fill(0);
+}
+
 Packing packing_of(const LstmPass& pass) { return pass.weights_rest ? Packing::cached : Packing::temporary; }
 
 }  // namespace
@@ -109,9 +116,7 @@ LstmStates lstm(const Tensor& x, const LstmWeights& w, const Tensor& h0, const T
 Tensor zero_past(const Tensor& x, const Tensor& lengths) {
   Tensor y = row_major(x.shape(), x);
   y.copy_from(x);
-  const std::vector<int64_t> n = lengths.to_vector<int64_t>();
-  for (int64_t b = 0; b < int64_t(n.size()); ++b)
-    if (n[size_t(b)] < x.size(0)) y.select(1, b).narrow(0, n[size_t(b)], x.size(0) - n[size_t(b)]).fill(0);
+  zero_past_(y, lengths);
   return y;
 }
 
@@ -159,6 +164,113 @@ LstmGrads lstm_backward(const Tensor& x, const LstmWeights& w, const LstmStates&
     g.bias = sums.to(x.dtype());
   }
   return g;
+}
+
+// ---- by the device's library ----
+
+namespace {
+
+constexpr Layout kRowMajor = Layout::channels_first;
+
+/// (T,B,C) dense in memory as (T,B,C) or, batch_first, as (B,T,C); itself if it is.
+Tensor ordered(const Tensor& x, bool batch_first) {
+  return batch_first ? x.transpose(0, 1).contiguous(kRowMajor).transpose(0, 1) : x.contiguous(kRowMajor);
+}
+Tensor empty_ordered(const Dims& shape, bool batch_first, const Tensor& like) {
+  if (!batch_first) return row_major(shape, like);
+  return row_major({shape[1], shape[0], shape[2]}, like).transpose(0, 1);
+}
+
+Tensor dense(const Tensor& t) { return t.defined() ? t.contiguous(kRowMajor) : Tensor(); }
+View view_of(const Tensor& t) { return t.defined() ? t.view() : View{}; }
+
+LstmSequence::Weights views_of(const LstmWeights& w) {
+  return {view_of(w.ih), view_of(w.hh), view_of(w.bias_ih), view_of(w.bias_hh)};
+}
+LstmSequence::Weights writable_views_of(const LstmWeights& w) {
+  if (!w.bias_ih.defined()) return {w.ih.writable(), w.hh.writable(), {}, {}};
+  return {w.ih.writable(), w.hh.writable(), w.bias_ih.writable(), w.bias_hh.writable()};
+}
+
+/// The operands as a library wants them, kept for as long as it needs them.
+struct Operands {
+  Tensor x, h0, c0;
+  std::vector<LstmWeights> weights;
+  std::vector<int64_t> lengths;
+  LstmSequence sequence;
+
+  Operands(const Tensor& any_x, const std::vector<LstmWeights>& any_weights, const Tensor& any_h0, const Tensor& any_c0,
+           const Tensor& any_lengths)
+      : h0(dense(any_h0)), c0(dense(any_c0)) {
+    const bool batch_first = !any_x.is_dense(kRowMajor) && any_x.transpose(0, 1).is_dense(kRowMajor);
+    x = ordered(any_x, batch_first);
+    for (const LstmWeights& w : any_weights)
+      weights.push_back({dense(w.ih), dense(w.hh), dense(w.bias_ih), dense(w.bias_hh)});
+    if (any_lengths.defined()) lengths = any_lengths.to_vector<int64_t>();
+    sequence.directions = int(weights.size());
+    sequence.batch_first = batch_first;
+    for (size_t d = 0; d < weights.size(); ++d) sequence.weights[d] = views_of(weights[d]);
+    sequence.x = x.view(), sequence.h0 = view_of(h0), sequence.c0 = view_of(c0);
+    sequence.lengths = lengths.empty() ? nullptr : lengths.data();
+  }
+};
+
+}  // namespace
+
+std::optional<LstmLayer> lstm_sequence(const Tensor& x, const std::vector<LstmWeights>& weights, const Tensor& h0,
+                                       const Tensor& c0, const Tensor& lengths, bool training) {
+  if (!kernels_of(x).lstm_sequence || x.rank() != 3) return {};
+  for (size_t d = 0; d < weights.size(); ++d) {
+    const auto state = [d](const Tensor& s) { return s.defined() ? s.select(0, int64_t(d)) : Tensor(); };
+    check_all(x, weights[d], state(h0), state(c0), lengths);
+    if (weights[d].bias_ih.defined() != weights[d].bias_hh.defined()) return {};
+  }
+  if (x.numel() == 0) return {};
+  Operands o(x, weights, h0, c0, lengths);
+  LstmSequence& s = o.sequence;
+  const int64_t directions = s.directions, hidden = weights[0].hh.size(1);
+  LstmLayer layer;
+  layer.y = empty_ordered({x.size(0), x.size(1), directions * hidden}, s.batch_first, x);
+  layer.h = row_major({directions, x.size(1), hidden}, x);
+  layer.c = row_major({directions, x.size(1), hidden}, x);
+  s.y = layer.y.writable(), s.h = layer.h.writable(), s.c = layer.c.writable();
+  s.training = training;
+  const int64_t bytes = kernels_of(x).lstm_sequence_memory(s);
+  if (bytes < 0) return {};
+  if (bytes > 0) layer.left = empty({bytes}, {.dtype = Dtype::u8, .device = x.device()});
+  if (!kernels_of(x).lstm_sequence(s, layer.left.defined() ? layer.left.writable().data : nullptr)) return {};
+  return layer;
+}
+
+LstmLayerGrads lstm_sequence_backward(const Tensor& x, const std::vector<LstmWeights>& weights, const Tensor& h0,
+                                      const Tensor& c0, const Tensor& lengths, const LstmLayer& layer, const Tensor& gy,
+                                      const Tensor& gh, const Tensor& gc, bool weights_wanted) {
+  Operands o(x, weights, h0, c0, lengths);
+  LstmSequence& s = o.sequence;
+  s.training = true;
+  s.y = layer.y.view(), s.h = layer.h.view(), s.c = layer.c.view();
+  Tensor g_out = gy.defined() ? ordered(lengths.defined() ? zero_past(gy, lengths) : gy, s.batch_first)
+                              : empty_ordered(layer.y.shape(), s.batch_first, x);
+  if (!gy.defined()) g_out.fill(0);
+  const Tensor gh_dense = dense(gh), gc_dense = dense(gc);
+
+  LstmLayerGrads result;
+  result.x = empty_ordered(x.shape(), s.batch_first, x);
+  result.h0 = row_major(layer.h.shape(), x), result.c0 = row_major(layer.h.shape(), x);
+  LstmSequenceGrads g;
+  g.y = g_out.view(), g.h = view_of(gh_dense), g.c = view_of(gc_dense);
+  g.x = result.x.writable(), g.h0 = result.h0.writable(), g.c0 = result.c0.writable();
+  g.weights_wanted = weights_wanted;
+  for (size_t d = 0; d < weights.size() && weights_wanted; ++d) {
+    const LstmWeights& w = weights[d];
+    const auto like = [](const Tensor& t) { return t.defined() ? row_major(t.shape(), t) : Tensor(); };
+    result.weights.push_back({like(w.ih), like(w.hh), like(w.bias_ih), like(w.bias_hh)});
+    g.weights[d] = writable_views_of(result.weights[d]);
+  }
+  const Tensor left = layer.left.clone();  // is written into, and the graph may be kept for another time
+  kernels_of(x).lstm_sequence_backward(s, left.writable().data, g);
+  if (lengths.defined()) zero_past_(result.x, lengths);
+  return result;
 }
 
 }  // namespace ar::ops

@@ -1,5 +1,9 @@
-// One direction of one LSTM layer over whole sequences, see autograd/lstm.h for the equations.
+// One LSTM layer over whole sequences, see autograd/lstm.h for the equations: a direction step by step, or, where a
+// device has a library for it, all directions at once.
 #pragma once
+#include <optional>
+#include <vector>
+
 #include "tensor/tensor.h"
 
 namespace ar::ops {
@@ -42,5 +46,27 @@ struct LstmGrads {
 /// each may be undefined (zeros).
 LstmGrads lstm_backward(const Tensor& x, const LstmWeights& weights, const LstmStates& states, const Tensor& gy,
                         const Tensor& gh, const Tensor& gc, const LstmPass& pass, const LstmWanted& wanted);
+
+// ---- by the device's library ----
+
+struct LstmLayer {
+  Tensor y;     // (T,B,D*H), zero past each length
+  Tensor h, c;  // (D,B,H), after each sequence's last step
+  Tensor left;  // u8, for the backward pass; undefined where none may come
+};
+
+/// The D directions of `weights`, the second in reverse; h0, c0 (D,B,H) or undefined. Nothing where the device has no
+/// such library or it declines. Throws as lstm() does.
+std::optional<LstmLayer> lstm_sequence(const Tensor& x, const std::vector<LstmWeights>& weights, const Tensor& h0,
+                                       const Tensor& c0, const Tensor& lengths, bool training);
+
+struct LstmLayerGrads {
+  Tensor x, h0, c0;
+  std::vector<LstmWeights> weights;  // empty where not wanted
+};
+/// From the gradients of y, h and c; each may be undefined (zeros). May be called several times.
+LstmLayerGrads lstm_sequence_backward(const Tensor& x, const std::vector<LstmWeights>& weights, const Tensor& h0,
+                                      const Tensor& c0, const Tensor& lengths, const LstmLayer& layer, const Tensor& gy,
+                                      const Tensor& gh, const Tensor& gc, bool weights_wanted);
 
 }  // namespace ar::ops

@@ -18,6 +18,14 @@ inline constexpr Device kCuda{Device::Type::cuda, 0};
     GTEST_SKIP() << reason;                                                                  \
   }
 
+/// While it lives, LSTMs go by a library: on a GPU they do anyway, in the emulation a plain one stands in for it.
+struct LstmByLibrary {
+  LstmByLibrary() { setenv("AR_EMULATION_LSTM", "1", 1); }
+  ~LstmByLibrary() { unsetenv("AR_EMULATION_LSTM"); }
+  LstmByLibrary(const LstmByLibrary&) = delete;
+  LstmByLibrary& operator=(const LstmByLibrary&) = delete;
+};
+
 /// About how many elements the large cases have: less where every access is followed.
 inline int64_t many() {
   const char* const value = std::getenv("AR_TEST_ELEMENTS");

@@ -3,6 +3,12 @@
 #include <algorithm>
 
 namespace ar::gradcheck_cases {
+namespace {
+Device the_device;
+}
+
+void set_device(Device device) { the_device = device; }
+Device device() { return the_device; }
 
 const std::vector<Case>& all() {
   static const std::vector<Case> cases = [] {
@@ -19,7 +25,7 @@ const std::vector<Case>& all() {
 namespace {
 
 Tensor uninitialised(const Dims& shape, Memory memory) {
-  TensorOptions options{.dtype = Dtype::f64};
+  TensorOptions options{.dtype = Dtype::f64, .device = device()};
   switch (memory) {
     case Memory::dense:
       return empty(shape, options);

@@ -22,6 +22,10 @@ struct Case {
   std::function<Problem()> make;
 };
 
+/// Where the table's tensors and modules lie; the CPU at first. To be set before all() is asked for.
+void set_device(Device);
+Device device();
+
 /// All rows, in the order of the files.
 const std::vector<Case>& all();
 

@@ -149,7 +149,7 @@ void add_dense(const Table& table) {
     return Problem{[layers = b.layers, n, conv, next = second.layers](auto& x) -> std::vector<Variable> {
                      static const BatchNormOptions training{.training = true};
                      const DenseBlockResult first = dense_block(x[0], layers, training);
-                     const Tensor buffer = empty({2, 7, 2, 2}, {.dtype = Dtype::f64});
+                     const Tensor buffer = empty({2, 7, 2, 2}, {.dtype = Dtype::f64, .device = device()});
                      const Variable y =
                          dense_transition(first.features, first.sums, n, x[conv], training, buffer.narrow(1, 0, 4));
                      return {dense_block(y, next, training, buffer).features};

@@ -28,6 +28,7 @@ template <class M>
 Problem of(M module, const Variable& x, bool training = true) {
   module.train(training);
   module.to(Dtype::f64);
+  module.to(device());
   const auto m = std::make_shared<M>(std::move(module));
   // One projection: millions of parameters in a hundred tensors take their time. A small step: among so many units some
   // are near the kink of their activation.
@@ -45,6 +46,7 @@ void add_lrcn(const Table& table) {
             nn::Box<nn::Backbone>(SmallBackbone()),
             nn::LRCNOptions{.classes = 3, .rnn_units = 8, .head_dropout = 0.3, .head = head});
         m->to(Dtype::f64);
+        m->to(device());
         return Problem{[m, loss](auto& x) -> std::vector<Variable> {
                          if (loss) return {m->loss(x[0], from_vector<int64_t>({2, 0}, {2}))};
                          return {m->forward(x[0])};

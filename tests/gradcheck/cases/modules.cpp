@@ -10,10 +10,11 @@
 namespace ar::gradcheck_cases {
 namespace {
 
-/// The module in f64, kept alive by the function.
+/// The module in f64 on the table's device, kept alive by the function.
 template <class M>
 std::shared_ptr<M> in_f64(M module) {
   module.to(Dtype::f64);
+  module.to(device());
   return std::make_shared<M>(std::move(module));
 }
 
@@ -74,8 +75,8 @@ void add_layers(const Table& table) {
       BatchNorm2d norm{{.features = 3}};
     };
     const auto m = std::make_shared<M>();
-    m->conv.to(Dtype::f64);
-    m->norm.to(Dtype::f64);
+    for (nn::Module* part : {static_cast<nn::Module*>(&m->conv), static_cast<nn::Module*>(&m->norm)})
+      part->to(Dtype::f64), part->to(device());
     std::vector<Variable> parameters = m->conv.parameters();
     for (const Variable& p : m->norm.parameters()) parameters.push_back(p);
     return Problem{
@@ -107,10 +108,11 @@ void add_recurrent(const Table& table) {
   table("MultiheadAttention", "cross_with_masks_and_weights", [] {
     const auto m = in_f64(nn::MultiheadAttention({.embed_dim = 4, .num_heads = 2, .dropout = 0.2}));
     return Problem{[m](auto& x) -> std::vector<Variable> {
-                     const auto r = (*m)(x[0], x[1], x[2],
-                                         {.key_padding_mask = from_vector<uint8_t>({0, 0, 1, 0, 0, 0}, {2, 3}),
-                                          .attn_mask = sample({2, 3}, 9).value(),
-                                          .need_weights = true});
+                     const auto r =
+                         (*m)(x[0], x[1], x[2],
+                              {.key_padding_mask = from_vector<uint8_t>({0, 0, 1, 0, 0, 0}, {2, 3}).to(device()),
+                               .attn_mask = sample({2, 3}, 9).value(),
+                               .need_weights = true});
                      return {r.output, r.weights};
                    },
                    {sample({2, 2, 4}, 1), sample({3, 2, 4}, 2), sample({3, 2, 4}, 3)},

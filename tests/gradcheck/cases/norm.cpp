@@ -62,8 +62,12 @@ void add_batch_norm(const Table& table) {
   table("batch_norm", "large_mean", [] {
     const Variable x(sample({3, 2, 2, 2}).value(), true);
     x.set_value(affine(x.detach(), 1, 1e4).value());
+    // A device that does not sum twice keeps eight digits of the variance here: a larger step.
     return Problem{
-        [](auto& in) -> std::vector<Variable> { return {batch_norm(in[0], {}, {}, {}, {}, {.training = true})}; }, {x}};
+        [](auto& in) -> std::vector<Variable> { return {batch_norm(in[0], {}, {}, {}, {}, {.training = true})}; },
+        {x},
+        {},
+        {.eps = 1e-4}};
   });
 }
 
