@@ -61,13 +61,10 @@ void add_batch_norm(const Table& table) {
     });
   table("batch_norm", "large_mean", [] {
     const Variable x(sample({3, 2, 2, 2}).value(), true);
-    x.set_value(affine(x.detach(), 1, 1e4).value());
-    // A device that does not sum twice keeps eight digits of the variance here: a larger step.
+    // A GPU does not look at its sums and sum again: its variance loses twice the digits of the mean.
+    x.set_value(affine(x.detach(), 1, device().is_cpu() ? 1e4 : 1e2).value());
     return Problem{
-        [](auto& in) -> std::vector<Variable> { return {batch_norm(in[0], {}, {}, {}, {}, {.training = true})}; },
-        {x},
-        {},
-        {.eps = 1e-4}};
+        [](auto& in) -> std::vector<Variable> { return {batch_norm(in[0], {}, {}, {}, {}, {.training = true})}; }, {x}};
   });
 }
 
