@@ -42,15 +42,15 @@ TEST_P(Bf16, LogitsAreThoseOfF32) {
   SKIP_WITHOUT_BF16();
   manual_seed(1);
   auto model = nn::make_backbone(GetParam(), 50);
-  const int64_t side = GetParam() == "caffenet" ? 227 : 96;
+  // On small images resnet50's last norms have too few pixels to settle, and magnify what is rounded: 2.7e-2 at 96.
+  const int64_t side = GetParam() == "caffenet" ? 227 : GetParam() == "resnet50" ? 224 : 96;
   settle(*model, {4, 3, side, side});
   model->eval();
   NoGrad guard;
   const Tensor x = randn({3, 3, side, side});
   const Variable wide = (*model)(x), half = (*model)(x.to(Dtype::bf16));
   EXPECT_EQ(half.dtype(), Dtype::f32);
-  // 53 rounded convolutions in a row of random weights: PyTorch's bf16 is 3.7e-2 away there.
-  EXPECT_LT(distance(half.value(), wide.value()), GetParam() == "resnet50" ? 4e-2 : 2e-2);
+  EXPECT_LT(distance(half.value(), wide.value()), 2e-2);
 }
 
 /// The cosine of the angle between the gradients of f32 and of bf16.
