@@ -197,6 +197,33 @@ TEST_F(ImagePrograms, OptionsFromAFile) {
   EXPECT_THAT(error_of_training({"--config", path("run.ini")}, 2), HasSubstr("epohcs"));
 }
 
+/// An older processor runs the same programs, slowly and rightly.
+TEST_F(ImagePrograms, OlderKernelsSayTheSame) {
+  ASSERT_EQ(train().code, 0);
+  const auto evaluated = [&](const std::string& kernels, const std::string& precision) {
+    const std::string file = path((kernels + ".json").c_str());
+    const Outcome outcome =
+        run("ar-evaluate-image",
+            {"--checkpoint", path("m/model.pt"), "--data-dir", data.string(), "--json", file, "--precision", precision},
+            folder, [&] { setenv("AR_CPU", kernels.c_str(), 1); });
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(outcome.err.find("these kernels are " + kernels) != std::string::npos, precision == "bf16")
+        << outcome.err;
+    std::ifstream json(file);
+    return nlohmann::json::parse(json);
+  };
+  const nlohmann::json best = evaluated("", "f32"), baseline = evaluated("baseline", "bf16");
+  EXPECT_EQ(best["top1"], baseline["top1"]);
+  EXPECT_NEAR(best["loss"].get<double>(), baseline["loss"].get<double>(), 1e-4);
+
+  const Outcome trained =
+      run("ar-train-image", options({"--epochs", "1"}), folder, [] { setenv("AR_CPU", "baseline", 1); });
+  EXPECT_EQ(trained.code, 0) << trained.err;
+  const Outcome unknown = run("ar-train-image", options(), folder, [] { setenv("AR_CPU", "mmx", 1); });
+  EXPECT_EQ(unknown.code, 1);
+  EXPECT_THAT(unknown.err, HasSubstr("error: AR_CPU=mmx: this processor or build has no such kernels"));
+}
+
 TEST_F(ImagePrograms, BadUseIsOneLine) {
   EXPECT_THAT(error_of_training({"--epochs", "-1"}, 2), HasSubstr("--epochs"));
   EXPECT_THAT(error_of_training({"--feature-extractor", "densenet12"}, 2), HasSubstr("densenet121"));
