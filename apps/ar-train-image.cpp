@@ -171,19 +171,23 @@ int run(const CLI::App& app, const Options& o) {
 
   const nlohmann::json options = options_as_json(app);
   Trainer trainer({.model = classifier,
+                   .inputs =
+                       [](const io::Batch& batch) {
+                         return std::vector{batch.inputs, batch.targets};
+                       },
                    .forward =
-                       [&](const io::Batch& batch) {
-                         const Variable scores = classifier(network_input(batch.inputs, info.pixels));
+                       [&](const std::vector<Tensor>& in) {
+                         const Variable scores = classifier(network_input(in[0], info.pixels));
                          // Of log-probabilities cross_entropy's log_softmax is the identity.
-                         return Forward{.loss = cross_entropy(scores, batch.targets, loss_options),
-                                        .log_probs = scores.value(),
-                                        .weight = sum_of_weights(weights, batch.labels)};
+                         return Forward{.loss = cross_entropy(scores, in[1], loss_options),
+                                        .log_probs = scores.value()};
                        },
                    .optimizer = *optimizer,
                    .scheduler = *scheduler,
                    .classes = info.classes,
                    .training = loaders.training,
                    .validation = loaders.validation ? &*loaders.validation : nullptr,
+                   .weight = [&](const io::Batch& batch) { return sum_of_weights(weights, batch.labels); },
                    .describe =
                        [&] {
                          io::Value state = image_checkpoint(info, classifier);

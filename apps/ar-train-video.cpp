@@ -157,41 +157,46 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
 
   const auto optimizer = make_optimizer(t, split_parameters(model->module(), model->extractor()));
   const auto scheduler = make_scheduler(t, *optimizer, samples);
-  const auto features_of = [&](const io::Batch& batch) {
-    if (model->frozen()) return Variable(clip_features(batch.inputs, model->feature_size()).to(compute_device()));
-    return model->features(
-        network_input(batch.inputs, info.pixels, {.height = info.crop, .width = info.crop, .windows = batch.windows}));
+  // Frames, or, of a frozen extractor, their features.
+  const auto clips_of = [&](const io::Batch& batch) {
+    if (model->frozen()) return clip_features(batch.inputs, model->feature_size()).to(compute_device());
+    return network_input(batch.inputs, info.pixels,
+                         {.height = info.crop, .width = info.crop, .windows = batch.windows});
   };
 
   nlohmann::json options = options_as_json(app);
   options["model"] = kind.name;
   options.update(options_as_json(model_app));
-  Trainer trainer({.model = model->module(),
-                   .forward =
-                       [&](const io::Batch& batch) {
-                         const Variable features = features_of(batch);
-                         const Tensor targets = batch.targets.to(compute_device());
-                         if (model->module().is_training()) baseline.step(features.detach().value(), targets);
-                         ClipScores scores = model->score(features, targets, t.label_smoothing);
-                         return Forward{.loss = std::move(scores.loss),
-                                        .log_probs = std::move(scores.log_probs),
-                                        .weight = double(batch.size())};
-                       },
-                   .optimizer = *optimizer,
-                   .scheduler = *scheduler,
-                   .classes = info.classes,
-                   .training = loaders.training,
-                   .validation = loaders.validation ? &*loaders.validation : nullptr,
-                   .describe =
-                       [&] {
-                         io::Value state = video_checkpoint(info, *model);
-                         state["single_frame"] = baseline.state();
-                         state["split"]["train"] = io::Value::list(split.lists.train);
-                         state["split"]["validation"] = io::Value::list(split.lists.validation);
-                         state["options"] = options.dump();
-                         return state;
-                       }},
-                  trainer_options(t));
+  Trainer trainer(
+      {.model = model->module(),
+       .inputs =
+           [&](const io::Batch& batch) {
+             return std::vector{clips_of(batch), batch.targets.to(compute_device())};
+           },
+       .forward =
+           [&](const std::vector<Tensor>& in) {
+             const Variable features = model->frozen() ? Variable(in[0]) : model->features(in[0]);
+             ClipScores scores = model->score(features, in[1], t.label_smoothing);
+             return Forward{.loss = std::move(scores.loss),
+                            .log_probs = std::move(scores.log_probs),
+                            .features = features.value()};
+           },
+       .optimizer = *optimizer,
+       .scheduler = *scheduler,
+       .classes = info.classes,
+       .training = loaders.training,
+       .validation = loaders.validation ? &*loaders.validation : nullptr,
+       .beside = [&](const std::vector<Tensor>& in, const Tensor& features) { baseline.step(features, in[1]); },
+       .describe =
+           [&] {
+             io::Value state = video_checkpoint(info, *model);
+             state["single_frame"] = baseline.state();
+             state["split"]["train"] = io::Value::list(split.lists.train);
+             state["split"]["validation"] = io::Value::list(split.lists.validation);
+             state["options"] = options.dump();
+             return state;
+           }},
+      trainer_options(t));
   if (checkpoint) trainer.load_state(*checkpoint);
 
   return run_training(trainer, {.train = t,

@@ -4,6 +4,7 @@
 #include "tensor/graphs.h"
 #include "tensor/live_numbers.h"
 #include "tensor/profile.h"
+#include "tensor/random.h"
 
 namespace ar::nn {
 
@@ -63,8 +64,17 @@ std::vector<Tensor> StepGraph::operator()(const std::vector<Tensor>& inputs) {
     for (const Tensor& t : inputs) shapes.push_back(t.shape());
     alike_ = shapes == shapes_ ? alike_ + 1 : 1;
     shapes_ = std::move(shapes);
-    if (recorded_ || alike_ <= options_.warm_up) return step_(inputs);
-    recorded_ = record(inputs);
+    if (recorded_ || given_up_ || alike_ <= options_.warm_up) return step_(inputs);
+    const PhiloxState random = default_generator().state();
+    try {
+      recorded_ = record(inputs);
+    } catch (const Error& e) {
+      if (!options_.cannot) throw;
+      default_generator().set_state(random);
+      given_up_ = true;
+      options_.cannot(e.what());
+      return step_(inputs);
+    }
   }
   recorded_->numbers.upload();
   recorded_->device.launch(recorded_->graph);

@@ -12,6 +12,7 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "tensor/tensor.h"
@@ -20,6 +21,8 @@ namespace ar::nn {
 
 struct StepGraphOptions {
   int warm_up = 3;  // steps done as usual before one is recorded; at least one, in which optimisers make their state
+  /// Told why the step cannot be recorded; from then on all are done as usual. Null: that is an Error instead.
+  std::function<void(const std::string& reason)> cannot = nullptr;
 };
 
 /// A step is recorded for the shapes, types and layouts of the inputs of the first warm_up + 1 calls. Calls with others
@@ -40,7 +43,7 @@ class StepGraph {
   StepGraph(const StepGraph&) = delete;
   StepGraph& operator=(const StepGraph&) = delete;
 
-  /// Throws Error when the step cannot be recorded.
+  /// Throws Error when the step cannot be recorded, unless the options say what to do then.
   std::vector<Tensor> operator()(const std::vector<Tensor>& inputs);
 
   /// How many calls were repetitions of the recorded step.
@@ -54,6 +57,7 @@ class StepGraph {
   Step step_;
   StepGraphOptions options_;
   int64_t repeated_ = 0;
+  bool given_up_ = false;
   int alike_ = 0;             // calls in a row with inputs like the last one's
   std::vector<Dims> shapes_;  // the last one's
   std::unique_ptr<Recorded> recorded_;

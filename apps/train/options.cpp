@@ -71,6 +71,10 @@ void add_train_options(CLI::App& app, TrainOptions& o) {
       ->check(CLI::NonNegativeNumber);
   run->add_option("--logdir", o.logdir, "folder for TensorBoard events, metrics.jsonl and report.html");
   run->add_option("--seed", o.seed, "of the initial weights, the split, the order and the augmentation");
+  run->add_flag(
+      "--no-cuda-graph", o.no_cuda_graph,
+      "on a GPU, ask for the work of each step anew, rather than record it once and repeat that: slower, with "
+      "less of the GPU's memory");
 }
 
 void add_machine_options(CLI::App& app, MachineOptions& o) {

@@ -38,6 +38,7 @@ struct TrainOptions {
   double checkpoint_minutes = 10;
   std::filesystem::path logdir;
   uint64_t seed = 0;
+  bool no_cuda_graph = false;
 };
 
 /// Adds them all, in groups, with help texts and bounds.

@@ -52,7 +52,8 @@ TrainerOptions trainer_options(const TrainOptions& o) {
           .grad_accum_steps = o.grad_accum_steps,
           .clip_norm = o.clip_norm,
           .checkpoint = o.save_checkpoint,
-          .checkpoint_minutes = o.checkpoint_minutes};
+          .checkpoint_minutes = o.checkpoint_minutes,
+          .repeat_steps = !o.no_cuda_graph};
 }
 
 }  // namespace ar::apps

@@ -45,6 +45,11 @@ void TrainLog::epoch_begins(int64_t epoch, int64_t done) {
                                     .unit = sizes_.unit});
 }
 
+void TrainLog::steps_repeat(const std::string& cannot) {
+  log_line(cannot.empty() ? "steps are repeated as a CUDA graph (--no-cuda-graph does without)"
+                          : "note: steps are not repeated as a CUDA graph: " + cannot);
+}
+
 void TrainLog::step_ends(const StepReport& r) {
   rate_ = progress_->rate();
   waiting_ = r.wait_seconds / std::max(progress_->elapsed(), 1e-9);

@@ -19,6 +19,7 @@ class TrainLog : public TrainObserver {
   TrainLog(RunLog& log, Sizes sizes, std::function<void(const EpochReport&)> on_epoch = nullptr);
 
   void epoch_begins(int64_t epoch, int64_t done) override;
+  void steps_repeat(const std::string& cannot) override;
   void step_ends(const StepReport& report) override;
   void validation_begins() override;
   void validation_step(int64_t samples) override;

@@ -21,18 +21,19 @@ std::filesystem::path last_checkpoint(const std::filesystem::path& checkpoint) {
 
 Trainer::Trainer(Parts parts, TrainerOptions options)
     : parts_(std::move(parts)), options_(std::move(options)), last_save_(std::chrono::steady_clock::now()) {
-  parts_.forward = [forward = std::move(parts_.forward)](const io::Batch& batch) {
+  parts_.forward = [forward = std::move(parts_.forward)](const std::vector<Tensor>& inputs) {
     const profile::Span span("phase", "forward");
-    return forward(batch);
+    return forward(inputs);
   };
 }
 
 bool Trainer::run(TrainObserver& observer, const std::atomic<bool>& stop) {
+  const std::unique_ptr<nn::StepGraph> graph = recorder(observer);
   while (epoch_ < options_.epochs) {
     const auto start = std::chrono::steady_clock::now();
     std::optional<ClassificationMetrics> metrics;
     if (parts_.validation) metrics.emplace(parts_.classes);
-    if (!train_epoch(observer, stop) || (metrics && !validate(observer, stop, *metrics))) {
+    if (!train_epoch(observer, stop, graph.get()) || (metrics && !validate(observer, stop, *metrics))) {
       save_last();
       return false;
     }
@@ -55,19 +56,20 @@ bool Trainer::run(TrainObserver& observer, const std::atomic<bool>& stop) {
   return true;
 }
 
-bool Trainer::train_epoch(TrainObserver& observer, const std::atomic<bool>& stop) {
+bool Trainer::train_epoch(TrainObserver& observer, const std::atomic<bool>& stop, nn::StepGraph* graph) {
   parts_.model.train();
   parts_.training.start(uint64_t(epoch_), batch_);
   observer.epoch_begins(epoch_, scores_.count());
   while (const auto batch = parts_.training.next()) {
     const PhiloxState random = default_generator().state();
-    Forward forward = parts_.forward(*batch);
-    Download loss_here(forward.loss.value()), log_probs(forward.log_probs);
-    accumulate(forward);
-    forward = {};
-    const double loss = loss_here.wait().item();
+    const bool first = graph && graph->repeated() == 0;
+    Learnt learnt = graph ? learn_by(*graph, *batch) : learn(*batch);
+    if (first && graph->repeated() > 0) observer.steps_repeat("");
+    accumulated_weight_ += weight_of(*batch);
+    ++accumulated_;
+    const double loss = learnt.loss.wait().item();
     if (!std::isfinite(loss)) explain(loss, *batch, random);
-    scores_.add(log_probs.wait(), batch->labels, loss);
+    scores_.add(learnt.log_probs.wait(), batch->labels, loss);
     const bool last = batch->number + 1 == parts_.training.batches();
     if (accumulated_ < options_.grad_accum_steps && !last) continue;
     update();
@@ -96,7 +98,7 @@ void Trainer::explain(double loss, const io::Batch& batch, const PhiloxState& ra
         if (parameter.same_as(input)) return name;
       return std::string();
     });
-    parts_.forward(batch);
+    parts_.forward(parts_.inputs(batch));
   } catch (const Error& e) {
     first = e.what();
   }
@@ -104,13 +106,49 @@ void Trainer::explain(double loss, const io::Batch& batch, const PhiloxState& ra
        first, "; try a smaller --learning-rate or --clip-norm");
 }
 
-void Trainer::accumulate(const Forward& forward) {
+double Trainer::weight_of(const io::Batch& batch) const {
+  return parts_.weight ? parts_.weight(batch) : double(batch.size());
+}
+
+Trainer::Learnt Trainer::learn(const io::Batch& batch) {
+  const std::vector<Tensor> inputs = parts_.inputs(batch);
+  const Forward forward = parts_.forward(inputs);
+  Learnt learnt{Download(forward.loss.value()), Download(forward.log_probs)};
+  if (parts_.beside) parts_.beside(inputs, forward.features);
   const profile::Span span("phase", "backward");
   // Of several batches the gradients of the sums are added up; update() divides by all their weight at once.
   const bool alone = options_.grad_accum_steps == 1;
-  (alone ? forward.loss : forward.loss * forward.weight).backward();
-  accumulated_weight_ += forward.weight;
-  ++accumulated_;
+  (alone ? forward.loss : forward.loss * weight_of(batch)).backward();
+  return learnt;
+}
+
+/// Gradients that are added up over batches, with a weight that is the host's, are not for recording.
+std::unique_ptr<nn::StepGraph> Trainer::recorder(TrainObserver& observer) {
+  const std::vector<Variable> all = parts_.model.parameters();
+  const bool on_cpu = all.empty() || all[0].value().device().is_cpu();
+  if (on_cpu || !options_.repeat_steps || options_.grad_accum_steps > 1) return nullptr;
+  const auto pass = [this](const std::vector<Tensor>& inputs) {
+    const std::vector<Variable> parameters = parts_.model.parameters();
+    for (const Variable& p : parameters) p.zero_grad();
+    const Forward forward = parts_.forward(inputs);
+    const profile::Span span("phase", "backward");
+    forward.loss.backward();
+    std::vector<Tensor> results{forward.loss.value(), forward.log_probs, forward.features};
+    for (const Variable& p : parameters) results.push_back(p.grad());
+    return results;
+  };
+  return std::make_unique<nn::StepGraph>(
+      pass, nn::StepGraphOptions{.cannot = [&observer](const std::string& reason) { observer.steps_repeat(reason); }});
+}
+
+Trainer::Learnt Trainer::learn_by(nn::StepGraph& graph, const io::Batch& batch) {
+  const std::vector<Tensor> inputs = parts_.inputs(batch), results = graph(inputs);
+  Learnt learnt{Download(results[0]), Download(results[1])};
+  if (parts_.beside) parts_.beside(inputs, results[2]);
+  // update() forgot them, and a repetition is work of the device alone.
+  size_t next = 3;
+  for (const Variable& p : parts_.model.parameters()) p.set_grad(results[next++]);
+  return learnt;
 }
 
 void Trainer::update() {
@@ -135,7 +173,7 @@ bool Trainer::validate(TrainObserver& observer, const std::atomic<bool>& stop, C
   observer.validation_begins();
   LateMetrics late(metrics);
   while (const auto batch = parts_.validation->next()) {
-    late.add(parts_.forward(*batch).log_probs, *batch);
+    late.add(parts_.forward(parts_.inputs(*batch)).log_probs, *batch);
     observer.validation_step(batch->size());
     if (stop) return false;
   }

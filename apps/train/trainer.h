@@ -5,7 +5,9 @@
 //   loss = forward(batch);  loss.backward();  clip the gradients;  optimizer.step();  scheduler.step();
 //
 // The host waits for a GPU once a step: for the loss, when the backward pass has been asked for. While that runs, the
-// next batch travels and the next step is asked for.
+// next batch travels and the next step is asked for. There the forward and the backward pass are recorded and repeated
+// as a whole (nn/step_graph.h) for batches of full size, and the update is done as ever when the loss has been looked
+// at.
 //
 // The rest is book-keeping. All that the next step depends on (weights, optimiser, schedule, random numbers, place in
 // the epoch) is in state(), so that a run stopped anywhere and resumed gives the same weights, bit for bit, as one
@@ -23,15 +25,17 @@
 #include "io/value.h"
 #include "nn/lr_scheduler.h"
 #include "nn/module.h"
+#include "nn/step_graph.h"
+#include "tensor/event.h"
 #include "tensor/random.h"
 
 namespace ar::apps {
 
 /// What a model makes of a batch.
 struct Forward {
-  Variable loss;      // the mean over the batch
-  Tensor log_probs;   // (N, classes), on any device
-  double weight = 0;  // what the mean was divided by: the number of samples, or the sum of their classes' weights
+  Variable loss;         // the mean over the batch
+  Tensor log_probs;      // (N, classes), on any device
+  Tensor features = {};  // for `beside`
 };
 
 struct TrainerOptions {
@@ -40,6 +44,7 @@ struct TrainerOptions {
   double clip_norm = 0;                   // 0: no clipping
   std::filesystem::path checkpoint = {};  // for the best state; the last one's name follows from it; empty: none
   double checkpoint_minutes = 10;         // the last state is saved this often within an epoch; 0: only at its end
+  bool repeat_steps = true;               // on a GPU, as recorded work, where that can be
 };
 
 /// "model.last.pt" for "model.pt".
@@ -68,6 +73,8 @@ class TrainObserver {
   virtual ~TrainObserver() = default;
   /// `done` samples of the epoch were trained on before this start.
   virtual void epoch_begins(int64_t /*epoch*/, int64_t /*done*/) {}
+  /// From now on steps are repetitions of a recorded one; or they cannot be, for this reason.
+  virtual void steps_repeat(const std::string& /*cannot*/) {}
   virtual void step_ends(const StepReport&) {}
   virtual void validation_begins() {}
   virtual void validation_step(int64_t /*samples*/) {}
@@ -78,12 +85,19 @@ class Trainer {
  public:
   struct Parts {
     nn::Module& model;
-    std::function<Forward(const io::Batch&)> forward;
+    /// A batch as the tensors that `forward` takes, on the device that computes.
+    std::function<std::vector<Tensor>(const io::Batch&)> inputs;
+    /// Does the same for all inputs of the same shapes, and looks at none of their numbers.
+    std::function<Forward(const std::vector<Tensor>& inputs)> forward;
     optim::Optimizer& optimizer;
     optim::LrScheduler& scheduler;  // counts optimiser steps
     std::vector<std::string> classes;
     io::Loader& training;
     io::Loader* validation = nullptr;  // null: no validation, every epoch is the best
+    /// What the mean loss of a batch was divided by: the sum of its samples' weights; null: their number.
+    std::function<double(const io::Batch&)> weight = nullptr;
+    /// What else learns from a step's features, on the side; may be null.
+    std::function<void(const std::vector<Tensor>& inputs, const Tensor& features)> beside = nullptr;
     /// What a checkpoint holds besides: the model's weights and description.
     std::function<io::Value()> describe;
   };
@@ -105,8 +119,16 @@ class Trainer {
   int64_t step() const { return step_; }
 
  private:
-  bool train_epoch(TrainObserver& observer, const std::atomic<bool>& stop);
-  void accumulate(const Forward& forward);
+  /// Forward and backward pass of a batch have been asked for; what comes of it is on its way.
+  struct Learnt {
+    Download loss, log_probs;
+  };
+  /// graph: null where steps are not repeated.
+  bool train_epoch(TrainObserver& observer, const std::atomic<bool>& stop, nn::StepGraph* graph);
+  double weight_of(const io::Batch& batch) const;
+  Learnt learn(const io::Batch& batch);
+  std::unique_ptr<nn::StepGraph> recorder(TrainObserver& observer);
+  Learnt learn_by(nn::StepGraph& graph, const io::Batch& batch);
   [[noreturn]] void explain(double loss, const io::Batch& batch, const PhiloxState& random);
   void update();
   bool validate(TrainObserver& observer, const std::atomic<bool>& stop, ClassificationMetrics& metrics);

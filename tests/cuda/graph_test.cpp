@@ -122,6 +122,23 @@ TEST(CudaGraph, WhatCannotBeRecordedIsSaid) {
   copies({x});
   EXPECT_MESSAGE(copies({x}), "a step that is recorded cannot copy numbers from the host");
   EXPECT_EQ(ops::sum(x).item(), 7) << "work goes on as usual";
+  // Who is told goes on as usual, with the random numbers that would have been.
+  std::vector<std::string> told;
+  nn::StepGraph goes_on(
+      [](const std::vector<Tensor>& in) {
+        const Tensor y = dropout(Variable(in[0]), 0.5, true).value();
+        return std::vector<Tensor>{y, full({}, ops::sum(y).item())};
+      },
+      {.warm_up = 1, .cannot = [&](const std::string& reason) { told.push_back(reason); }});
+  manual_seed(7);
+  std::vector<double> sums, expected;
+  for (int i = 0; i < 5; ++i) sums.push_back(goes_on({x})[1].item());
+  manual_seed(7);
+  for (int i = 0; i < 5; ++i) expected.push_back(ops::sum(dropout(Variable(x), 0.5, true).value()).item());
+  EXPECT_EQ(sums, expected);
+  EXPECT_EQ(goes_on.repeated(), 0);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_THAT(told[0], ::testing::HasSubstr("cannot wait for the device"));
   EXPECT_MESSAGE(nn::StepGraph([](const std::vector<Tensor>& in) { return in; }, {.warm_up = 0}),
                  "at least one step must be done");
   // On the CPU nothing is recorded.

@@ -91,7 +91,8 @@ class CudaPrograms : public testing::Test {
     return on_device("ar-train-image", images(device, model, more), environment);
   }
   static Outcome train_videos(const std::string& device, const std::string& model, bool frozen,
-                              const std::string& epochs) {
+                              const std::string& epochs, const std::vector<std::string>& more = {},
+                              Environment environment = {}) {
     std::vector<std::string> all{"--dataset",
                                  "folder",
                                  "--data-dir",
@@ -105,7 +106,7 @@ class CudaPrograms : public testing::Test {
                                  "--clips-per-video",
                                  "1",
                                  "--batch-size",
-                                 "3",
+                                 "2",
                                  "--threads",
                                  "1",
                                  "--validation-split",
@@ -121,16 +122,13 @@ class CudaPrograms : public testing::Test {
                                  "--logdir",
                                  path("m/" + model + ".log"),
                                  "--resume-checkpoint",
-                                 "auto",
-                                 "LRCN",
-                                 "--pretrained",
-                                 "none",
-                                 "--feature-extractor",
-                                 "tiny_darknet",
-                                 "--rnn-units",
-                                 "8"};
+                                 "auto"};
+    all.insert(all.end(), more.begin(), more.end());
+    all.insert(all.end(), {"LRCN", "--pretrained", "none", "--feature-extractor", "tiny_darknet", "--rnn-units", "8",
+                           "--bidirectional"});
     if (frozen) all.emplace_back("--freeze-fe");
-    return on_device("ar-train-video", all, {{"AR_EMULATION_DEFERRED", "1"}});
+    environment.emplace_back("AR_EMULATION_DEFERRED", "1");
+    return on_device("ar-train-video", all, environment);
   }
   /// Values of a metric in the order of the log: "steps", "loss".
   static std::vector<double> curve(const std::string& model, const std::string& split, const std::string& name) {
@@ -220,6 +218,49 @@ TEST_F(CudaPrograms, HalvesAndAccumulatedGradientsToo) {
   plain[3] = "f32";
   ASSERT_EQ(train_images("cpu", "f32", plain).code, 0);
   expect_near(curve("bf16", "steps", "loss"), curve("f32", "steps", "loss"), 0.1);
+}
+
+constexpr char kRepeated[] = "steps are repeated as a CUDA graph (--no-cuda-graph does without)\n";
+
+TEST_F(CudaPrograms, RepeatedStepsAreTheUsualOnesToTheBit) {
+  // Four full batches an epoch and a short one; a rate that changes, dropout, a norm.
+  const auto train = [](const std::string& model, const std::string& epochs, bool repeated) {
+    std::vector<std::string> all =
+        images("cuda", model,
+               {"--epochs", epochs, "--scheduler", "Step", "--lr-step-size", "2", "--clip-norm", "0.5", "--dropout",
+                "0.3", "--optimizer", "AdamW", "--resume-checkpoint", "auto", "--balance", "weights"});
+    *(std::find(all.begin(), all.end(), "--batch-size") + 1) = "3";
+    *(std::find(all.begin(), all.end(), "--validation-split") + 1) = "0";
+    if (!repeated) all.emplace_back("--no-cuda-graph");
+    const Outcome trained = on_device("ar-train-image", all, {{"AR_EMULATION_DEFERRED", "1"}});
+    EXPECT_EQ(trained.code, 0) << trained.err;
+    EXPECT_EQ(trained.err.find(kRepeated) != std::string::npos, repeated) << trained.err;
+  };
+  train("usual", "3", false);
+  train("repeated", "3", true);
+  for (const char* epochs : {"1", "2", "3"}) train("stopped", epochs, true);
+  for (const char* model : {"repeated", "stopped"}) {
+    EXPECT_EQ(distance(path(std::string("m/") + model + ".last.pt"), path("m/usual.last.pt")), 0) << model;
+    EXPECT_EQ(curve(model, "steps", "loss"), curve("usual", "steps", "loss")) << model;
+    EXPECT_EQ(curve(model, "steps", "lr"), curve("usual", "steps", "lr")) << model;
+  }
+  EXPECT_GE(curve("usual", "steps", "loss").size(), 3u);
+}
+
+TEST_F(CudaPrograms, RepeatedStepsOfVideosToo) {
+  for (const bool frozen : {false, true})
+    for (const char* library : {"0", "1"}) {
+      const Environment environment{{"AR_EMULATION_LSTM", library}};
+      const Outcome usual = train_videos("cuda", "usual", frozen, "2", {"--no-cuda-graph"}, environment),
+                    repeated = train_videos("cuda", "repeated", frozen, "2", {}, environment);
+      ASSERT_EQ(usual.code, 0) << usual.err;
+      ASSERT_EQ(repeated.code, 0) << repeated.err;
+      EXPECT_EQ(usual.err.find(kRepeated), std::string::npos);
+      EXPECT_THAT(repeated.err, HasSubstr(kRepeated));
+      EXPECT_EQ(distance(path("m/repeated.last.pt"), path("m/usual.last.pt")), 0);
+      EXPECT_EQ(curve("repeated", "steps", "loss"), curve("usual", "steps", "loss"));
+      fs::remove_all(folder / "m");
+    }
 }
 
 TEST_F(CudaPrograms, VideosAreLearntAsOnTheCpu) {

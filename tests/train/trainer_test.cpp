@@ -79,12 +79,14 @@ struct Training {
   optim::SGD optimizer{network.parameters(), {.lr = 0.05, .momentum = 0.9}};
   optim::StepLR scheduler{optimizer, {.step_size = 6, .gamma = 0.5}};
   Trainer trainer{{.model = network,
+                   .inputs =
+                       [](const io::Batch& batch) {
+                         return std::vector{batch.inputs, batch.targets};
+                       },
                    .forward =
-                       [this](const io::Batch& batch) {
-                         const Variable scores = network(ops::normalize_frames(batch.inputs));
-                         return Forward{.loss = nll_loss(scores, batch.targets),
-                                        .log_probs = scores.value(),
-                                        .weight = double(batch.size())};
+                       [this](const std::vector<Tensor>& in) {
+                         const Variable scores = network(ops::normalize_frames(in[0]));
+                         return Forward{.loss = nll_loss(scores, in[1]), .log_probs = scores.value()};
                        },
                    .optimizer = optimizer,
                    .scheduler = scheduler,
