@@ -99,12 +99,18 @@ struct TensorList {
   int64_t first_piece[kListed + 1] = {};
 
   AR_HD int64_t pieces() const { return first_piece[count]; }
-  /// Which tensor a piece belongs to.
-  AR_HD int owner(int64_t piece) const {
+
+  /// Elements begin .. end of a tensor.
+  struct Piece {
+    const OptimTensors& tensor;
+    int64_t begin, end;
+  };
+  AR_HD Piece piece(int64_t index) const {
     int at = 0;
     for (int half = kListed / 2; half > 0; half /= 2)
-      if (at + half < count && first_piece[at + half] <= piece) at += half;
-    return at;
+      if (at + half < count && first_piece[at + half] <= index) at += half;
+    const int64_t begin = (index - first_piece[at]) * kPiece, all = tensors[at].numel;
+    return {tensors[at], begin, begin + kPiece < all ? begin + kPiece : all};
   }
 };
 
@@ -130,12 +136,9 @@ int64_t in_lists(int64_t count, const OptimTensors* tensors, const F& f) {
 template <class F>
 __global__ void __launch_bounds__(kThreads) update_kernel(TensorList list, F f) {
   const typename F::Update update(f.numbers());
-  for (int64_t piece = blockIdx.x; piece < list.pieces(); piece += gridDim.x) {
-    const int owner = list.owner(piece);
-    const OptimTensors& t = list.tensors[owner];
-    const int64_t begin = (piece - list.first_piece[owner]) * kPiece;
-    const int64_t end = begin + kPiece < t.numel ? begin + kPiece : t.numel;
-    for (int64_t i = begin + threadIdx.x; i < end; i += kThreads) f(update, t, i);
+  for (int64_t index = blockIdx.x; index < list.pieces(); index += gridDim.x) {
+    const TensorList::Piece piece = list.piece(index);
+    for (int64_t i = piece.begin + threadIdx.x; i < piece.end; i += kThreads) f(update, piece.tensor, i);
   }
 }
 template <class F>
@@ -209,16 +212,13 @@ __device__ inline double join_block(const NormOf& norm, double mine) {
 
 template <class T>
 __global__ void __launch_bounds__(kThreads) norm_pieces_kernel(TensorList list, NormOf norm, double* partial) {
-  for (int64_t piece = blockIdx.x; piece < list.pieces(); piece += gridDim.x) {
-    const int owner = list.owner(piece);
-    const OptimTensors& t = list.tensors[owner];
-    const int64_t begin = (piece - list.first_piece[owner]) * kPiece;
-    const int64_t end = begin + kPiece < t.numel ? begin + kPiece : t.numel;
+  for (int64_t index = blockIdx.x; index < list.pieces(); index += gridDim.x) {
+    const TensorList::Piece piece = list.piece(index);
     double mine = 0;
-    for (int64_t i = begin + threadIdx.x; i < end; i += kThreads)
-      mine = norm.join(mine, double(norm.term(static_cast<const T*>(t.p)[i])));
+    for (int64_t i = piece.begin + threadIdx.x; i < piece.end; i += kThreads)
+      mine = norm.join(mine, double(norm.term(static_cast<const T*>(piece.tensor.p)[i])));
     const double total = join_block(norm, mine);
-    if (threadIdx.x == 0) partial[piece] = total;
+    if (threadIdx.x == 0) partial[index] = total;
   }
 }
 
