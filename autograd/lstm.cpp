@@ -126,10 +126,10 @@ LstmResult lstm(const Variable& x, const std::vector<Variable>& weights, const L
   const int directions = o.bidirectional ? 2 : 1, each = o.bias ? 4 : 2;
   Variable sequence = o.batch_first ? transpose(x, 0, 1) : x;
   std::vector<Variable> h, c;
+  auto next = weights.begin();
   for (int layer = 0; layer < o.num_layers; ++layer) {
     std::vector<Variable> w;  // four for each direction, undefined where there are no biases
-    for (int i = 0; i < directions * 4; ++i)
-      w.push_back(i % 4 < each ? weights[size_t((layer * directions + i / 4) * each + i % 4)] : Variable());
+    for (int i = 0; i < directions * 4; ++i) w.push_back(i % 4 < each ? *next++ : Variable());
     const auto states = [&](const Variable& s) {
       return s.defined() ? narrow(s, 0, layer * directions, directions) : Variable();
     };
