@@ -247,6 +247,26 @@ TEST_F(CudaPrograms, RepeatedStepsAreTheUsualOnesToTheBit) {
   EXPECT_GE(curve("usual", "steps", "loss").size(), 3u);
 }
 
+TEST_F(CudaPrograms, ALossOfRepeatedStepsThatIsNoNumberIsExplained) {
+  std::string usual;
+  for (const bool repeated : {false, true}) {
+    std::vector<std::string> all = images("cuda", "nan", {"--epochs", "9"});
+    *(std::find(all.begin(), all.end(), "--batch-size") + 1) = "2";
+    *(std::find(all.begin(), all.end(), "--learning-rate") + 1) = "30";
+    if (!repeated) all.emplace_back("--no-cuda-graph");
+    const Outcome outcome = on_device("ar-train-image", all);
+    EXPECT_EQ(outcome.code, 1);
+    EXPECT_EQ(outcome.err.find(kRepeated) != std::string::npos, repeated) << outcome.err;
+    const std::string line = outcome.err.substr(std::min(outcome.err.rfind("error: "), outcome.err.size()));
+    EXPECT_THAT(line, HasSubstr("of feature_extractor."));
+    if (repeated)
+      EXPECT_EQ(line, usual);
+    else
+      usual = line;
+    fs::remove_all(folder / "m");
+  }
+}
+
 TEST_F(CudaPrograms, RepeatedStepsOfVideosToo) {
   for (const bool frozen : {false, true})
     for (const char* library : {"0", "1"}) {
