@@ -27,7 +27,8 @@ struct Options {
   std::string actions, out;
   int64_t images = 100, max_pixels = 89'478'485;
   std::string engine = "google", driver = "auto", suffix, check_engine;
-  bool headless = true, retry_failed = false, check = false, ignore_robots = false, dry_run = false, doctor = false;
+  bool headless = true, sandbox = true, retry_failed = false, check = false, ignore_robots = false, dry_run = false,
+       doctor = false;
   int min_size = 64;
   uint64_t max_bytes = uint64_t{32} << 20;
   int near_distance = 8;
@@ -75,12 +76,18 @@ int check(const std::string& folder) {
   return found.problems.empty() ? 0 : kFailed;
 }
 
-std::unique_ptr<scrape::Engine> make_engine(const scrape::Profile& profile, const Options& options) {
-  const std::string save_as = options.out + "/engine-" + profile.name;
-  if (profile.api) return scrape::make_api_engine(profile, save_as);
+scrape::BrowserOptions browser_options(const Options& options) {
   scrape::BrowserOptions browser;
   browser.driver = options.driver;
   browser.headless = options.headless;
+  browser.sandbox = options.sandbox;
+  return browser;
+}
+
+std::unique_ptr<scrape::Engine> make_engine(const scrape::Profile& profile, const Options& options) {
+  const std::string save_as = options.out + "/engine-" + profile.name;
+  if (profile.api) return scrape::make_api_engine(profile, save_as);
+  scrape::BrowserOptions browser = browser_options(options);
   browser.folder = options.out;
   browser.stop = &StopSignal::flag();
   return scrape::make_page_engine(profile, browser, save_as);
@@ -169,7 +176,7 @@ int build(Options& options) {
 int run(Options& options) {
   if (options.doctor) {
     const scrape::Profile profile = scrape::find_profile(options.engine);
-    return run_doctor(options.driver, profile, options.out.empty() ? "." : options.out) ? 0 : kFailed;
+    return run_doctor(browser_options(options), profile, options.out.empty() ? "." : options.out) ? 0 : kFailed;
   }
   while (options.out.size() > 1 && options.out.back() == '/') options.out.pop_back();
   if (options.check) return check(options.out);
@@ -195,6 +202,7 @@ int main(int argc, char** argv) {
   app.add_option("--driver", options.driver,
                  "auto, chromedriver, geckodriver, a path, or the URL of a running WebDriver");
   app.add_flag("--headless,!--no-headless", options.headless, "browse without a window");
+  app.add_flag("--sandbox,!--no-sandbox", options.sandbox, "Chromium's sandbox; as root it is always without");
   const std::map<std::string, scrape::Quality> qualities = {
       {"best", scrape::Quality::kBest}, {"full", scrape::Quality::kFull}, {"thumb", scrape::Quality::kThumb}};
   app.add_option("--quality", build.quality, "full size, or else the thumbnail (best); only one of them (full, thumb)")

@@ -3,8 +3,10 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/statvfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -62,6 +64,25 @@ bool knows_localhost() {
   return known;
 }
 
+/// Chromium's sandbox is made of user namespaces, which many containers forbid.
+bool has_user_namespaces() {
+  const pid_t child = fork();
+  if (child == 0) _exit(unshare(CLONE_NEWUSER) == 0 ? 0 : 1);
+  int status = 1;
+  return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+bool wants_sandbox(const DriverChoice& choice, const BrowserOptions& options) {
+  return !choice.firefox && options.sandbox && geteuid() != 0;
+}
+
+/// The likeliest reason why a browser does not start.
+const char* remedy(const DriverChoice& choice, const BrowserOptions& options) {
+  if (!knows_localhost()) return "the name localhost is not known here: /etc/hosts needs the line 127.0.0.1 localhost";
+  if (wants_sandbox(choice, options) && choice.url.empty() && !has_user_namespaces())
+    return "Chromium's sandbox needs user namespaces, which are forbidden here; --no-sandbox does without it";
+  return "driver and browser must be of the same version, ar-build-image-ds --doctor compares them";
+}
+
 /// A new folder in `folder`, see BrowserOptions.
 std::string browser_folder(const std::string& folder) {
   constexpr size_t kLongest = 55;  // 108 bytes in all less "/.org.chromium.Chromium.XXXXXX/SingletonSocket"
@@ -86,7 +107,7 @@ json capabilities_for(const DriverChoice& choice, const BrowserOptions& options)
     json arguments = {"--no-first-run", "--disable-background-networking", "--disable-gpu", "--mute-audio",
                       cat("--window-size=", options.width, ",", options.height)};
     if (options.headless) arguments.push_back("--headless=new");
-    if (geteuid() == 0) arguments.push_back("--no-sandbox");  // Chromium's sandbox refuses root
+    if (!wants_sandbox(choice, options)) arguments.push_back("--no-sandbox");
     if (small_shared_memory()) arguments.push_back("--disable-dev-shm-usage");
     always["goog:chromeOptions"] = {{"args", arguments}};
     if (!choice.browser.empty()) always["goog:chromeOptions"]["binary"] = choice.browser;
@@ -189,8 +210,7 @@ void Browser::new_session(const DriverChoice& choice) {
     const std::string message = error.what();
     quit();
     fail(choice.url.empty() ? choice.driver : choice.url, ": no browser session (", message, "); ",
-         knows_localhost() ? "driver and browser must be of the same version, ar-build-image-ds --doctor compares them"
-                           : "the name localhost is not known here: /etc/hosts needs the line 127.0.0.1 localhost");
+         remedy(choice, options_));
   }
   session_ = value.value("sessionId", "");
   if (session_.empty()) fail(base_, ": this is no WebDriver, its answer has no sessionId");

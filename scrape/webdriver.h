@@ -41,6 +41,7 @@ struct BrowserOptions {
   /// path of a driver, or the URL of one that runs already.
   std::string driver = "auto";
   bool headless = true;
+  bool sandbox = true;              ///< Chromium's, which it cannot have as root
   int width = 1280, height = 1600;  ///< of the window, in pixels
   double page_timeout_s = 60;       ///< for a page to load
   /// An existing folder. Driver and browser write all into a folder ".browser-..." in it, which is gone when they are,

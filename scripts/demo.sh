@@ -96,8 +96,10 @@ if [[ ! -e $out/done/images ]]; then
   done
   grep -o '[0-9]*/search' "$out/address" | grep -o '[0-9]*' >"$out/port"
 fi
+sandbox=()  # Chromium's, which an ordinary user cannot have in many containers
+[[ $(id -u) == 0 ]] || unshare --user true 2>/dev/null || sandbox=(--no-sandbox)
 step images "$bin/ar-build-image-ds" --actions "$out/data/actions.names" --out-path "$out/images" \
-  --images-per-action 9999 --num-workers 8 --engine "$out/engine.json" --allow-private --rate 0
+  --images-per-action 9999 --num-workers 8 --engine "$out/engine.json" --allow-private --rate 0 "${sandbox[@]}"
 if [[ -n ${server:-} ]]; then
   kill "$server"
   wait "$server" || true

@@ -34,10 +34,10 @@ std::string version_of(const std::string& program) {
   return "";
 }
 
-bool check_driver(const std::string& name) {
+bool check_driver(const scrape::BrowserOptions& options) {
   scrape::DriverChoice choice;
   try {
-    choice = scrape::choose_driver(name);
+    choice = scrape::choose_driver(options.driver);
   } catch (const scrape::Error& error) {
     return line(false, error.what());
   }
@@ -54,8 +54,6 @@ bool check_driver(const std::string& name) {
     }
   }
   try {
-    scrape::BrowserOptions options;
-    options.driver = name;
     scrape::Browser session(options);
     session.navigate("about:blank");
     line(true, "a browser session starts: " + session.capabilities().value("browserName", "") + " " +
@@ -98,12 +96,12 @@ bool check_folder(const std::string& folder) {
 
 }  // namespace
 
-bool run_doctor(const std::string& driver, const scrape::Profile& profile, const std::string& folder) {
+bool run_doctor(const scrape::BrowserOptions& browser, const scrape::Profile& profile, const std::string& folder) {
   bool good = true;
   if (profile.api) {
     line(true, "engine " + profile.name + " needs no browser");
   } else {
-    good = check_driver(driver);
+    good = check_driver(browser);
   }
   good = check_site(profile) && good;
   good = check_folder(folder) && good;
