@@ -20,10 +20,9 @@ bool any_requires_grad(const std::vector<Variable>& variables) {
          std::any_of(variables.begin(), variables.end(), [](const Variable& v) { return v.requires_grad(); });
 }
 
-/// A gradient that may be written into: the given one if nobody else holds it, else a copy.
-Tensor own(const Tensor& g) {
-  const bool ours = g.storage().use_count() == 1 && g.is_dense(Layout::channels_last);
-  return ours ? g : g.clone(Layout::channels_last);
+BatchNormOptions with_relu(BatchNormOptions options) {
+  options.activation = Activation::relu;
+  return options;
 }
 
 /// What a layer keeps for the backward pass: the sums of its first convolution, and both norms.
@@ -54,7 +53,8 @@ Tensor block_buffer(const Tensor& x, const std::vector<DenseLayerParameters>& la
 }  // namespace
 
 DenseBlockResult dense_block(const Variable& x, const std::vector<DenseLayerParameters>& layers,
-                             const BatchNormOptions& options, Tensor buffer) {
+                             const BatchNormOptions& mode, Tensor buffer) {
+  const BatchNormOptions options = with_relu(mode);
   AR_CHECK(x.rank() == 4, "dense_block: x must be (N,C,H,W), it is ", x.shape());
   std::vector<Variable> inputs{x};
   for (const DenseLayerParameters& l : layers)
@@ -146,7 +146,7 @@ Variable dense_transition(const Variable& x, const ChannelSums& sums, const Norm
   AR_CHECK(x.rank() == 4, "dense_transition: x must be (N,C,H,W), it is ", x.shape());
   const std::vector<Variable> inputs{x, norm.weight, norm.bias, conv};
   const bool keep = any_requires_grad(inputs);
-  FusedNorm fused(x.value(), sums, norm, options);
+  FusedNorm fused(x.value(), sums, norm, with_relu(options));
   const Tensor pooled = ops::norm_relu_pool2(x.value(), fused.scale(), fused.shift());
   const Tensor y =
       ops::conv2d(pooled, conv.value(), k1x1, {}, {}, out, keep ? ops::Packing::temporary : ops::Packing::cached);
@@ -166,12 +166,12 @@ Variable dense_transition(const Variable& x, const ChannelSums& sums, const Norm
 
 Variable norm_relu_max_pool2d(const Variable& x, const NormParameters& norm, const BatchNormOptions& options,
                               const Pool2dOptions& pool, const Tensor& out) {
-  FusedNorm fused(x.value(), {}, norm, options);
+  FusedNorm fused(x.value(), {}, norm, with_relu(options));
   const Tensor activated = ops::channel_affine(x.value(), fused.scale(), fused.shift(), Activation::relu);
   const ops::MaxPool2dResult pooled = ops::max_pool2d(activated, pool, out);
-  auto backward = [x = Saved("norm_relu_max_pool2d", "x", x.value()), indices = pooled.indices,
+  auto backward = [x = Saved("norm_relu_max_pool2d", "x", x.value()), indices = pooled.indices, pool,
                    fused](Backward& b) mutable {
-    const Tensor g = ops::max_pool2d_backward(b.grad(), indices, x.get().shape());
+    const Tensor g = ops::max_pool2d_backward(b.grad(), indices, x.get().shape(), pool);
     ops::channel_gate(g, fused.gate(x.get()), g);
     const ops::NormGradients n = fused.finish(x.get(), g);
     return std::vector<Tensor>{g, n.weight, n.bias};

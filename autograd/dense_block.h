@@ -15,12 +15,6 @@
 
 namespace ar {
 
-/// One batch norm's parameters (C) and running statistics (C), with the count () i64 of their batches, if it is kept.
-struct NormParameters {
-  Variable weight, bias;
-  Tensor running_mean, running_var, num_batches_tracked = {};
-};
-
 /// norm1 - ReLU - conv1 (1x1) - norm2 - ReLU - conv2 (3x3, padding 1), named as in torchvision's _DenseLayer.
 struct DenseLayerParameters {
   NormParameters norm1;

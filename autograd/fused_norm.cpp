@@ -3,25 +3,38 @@
 #include "autograd/checkpoint.h"
 
 namespace ar {
+namespace {
+Tensor value_of(const Variable& v) { return v.defined() ? v.value() : Tensor(); }
+}  // namespace
 
 FusedNorm::FusedNorm(const Tensor& x, const ChannelSums& known, const NormParameters& norm,
                      const BatchNormOptions& options)
-    : weight_(norm.weight.value()), eps_(options.eps), count_(values_per_channel(x)), training_(options.training) {
+    : weight_(value_of(norm.weight)),
+      eps_(options.eps),
+      count_(values_per_channel(x)),
+      of_batch_(uses_batch(norm, options)),
+      activation_(options.activation),
+      slope_(options.slope) {
+  AR_CHECK(!options.training || count_ != 1, "batch_norm: training needs more than one value per channel, x is ",
+           x.shape());
   ops::NormSource source{.weight = weight_,
-                         .bias = norm.bias.value(),
+                         .bias = value_of(norm.bias),
                          .running_mean = norm.running_mean,
                          .running_var = norm.running_var,
                          .momentum = options.momentum,
                          .num_batches_tracked = norm.num_batches_tracked,
                          .eps = eps_};
-  if (training_) {
-    AR_CHECK(count_ > 1, "batch_norm: training needs more than one value per channel, x is ", x.shape());
+  if (of_batch_ && count_ > 0) {
     const BatchSums batch(x, known);
     source.sum = batch.sums.sum, source.sum_sq = batch.sums.sum_sq, source.offset = batch.offset;
     source.count = count_;
-    source.update = !recomputing();
+    source.update = options.training && norm.running_mean.defined() && !recomputing();
   }
   vectors_ = ops::norm_vectors(x, source);
+}
+
+bool FusedNorm::uses_batch(const NormParameters& norm, const BatchNormOptions& options) {
+  return options.training || !norm.running_mean.defined();
 }
 
 ops::Gate FusedNorm::gate(const Tensor& x) {
@@ -29,21 +42,27 @@ ops::Gate FusedNorm::gate(const Tensor& x) {
   return {.x = x,
           .scale = scale(),
           .shift = shift(),
-          .relu = true,
+          .activation = activation_,
+          .slope = slope_,
           .sum_d = gated_.sum,
           .sum_dx = gated_.sum_sq,
           .center = vectors_.center};
 }
 
 ops::NormGradients FusedNorm::finish(const Tensor& x, const Tensor& gx) {
-  const ops::NormGradients g =
-      ops::norm_gradients(x, vectors_, weight_, eps_, count_, gated_.sum, gated_.sum_sq, {.wanted = training_});
-  if (training_) ops::channel_affine_add_(x, g.a, g.b, gx);
+  const ops::NormGradients g = ops::norm_gradients(x, vectors_, weight_, eps_, std::max<int64_t>(count_, 1), gated_.sum,
+                                                   gated_.sum_sq, {.wanted = of_batch_});
+  if (of_batch_) ops::channel_affine_add_(x, g.a, g.b, gx);
   return g;
 }
 
 ops::NormGradients FusedNorm::finish_later(const Tensor& x, const Tensor& sum_a, const Tensor& sum_b) {
-  return ops::norm_gradients(x, vectors_, weight_, eps_, count_, gated_.sum, gated_.sum_sq, {training_, sum_a, sum_b});
+  return ops::norm_gradients(x, vectors_, weight_, eps_, count_, gated_.sum, gated_.sum_sq, {of_batch_, sum_a, sum_b});
+}
+
+Tensor own(const Tensor& g) {
+  const bool ours = g.storage().use_count() == 1 && g.is_dense(Layout::channels_last);
+  return ours ? g : g.clone(Layout::channels_last);
 }
 
 }  // namespace ar

@@ -1,6 +1,7 @@
-// A batch norm inside a fused op: a scale and a shift on the way in, sums on the way back.
+// A batch norm inside a fused op: a scale, a shift and an activation on the way in, sums on the way back.
 #pragma once
-#include "autograd/dense_block.h"
+#include "autograd/batch_stats.h"
+#include "autograd/norm.h"
 #include "tensor/ops_norm.h"
 
 namespace ar {
@@ -11,10 +12,15 @@ class FusedNorm {
   /// ones.
   FusedNorm(const Tensor& x, const ChannelSums& known, const NormParameters& norm, const BatchNormOptions& options);
 
+  /// Does such a norm take the statistics of the batch?
+  static bool uses_batch(const NormParameters& norm, const BatchNormOptions& options);
+
   const Tensor& scale() const { return vectors_.scale; }
   const Tensor& shift() const { return vectors_.shift; }
-  ops::Reader reader() const { return {.scale = scale(), .shift = shift(), .relu = true}; }
-  /// A gate for the gradient of relu(norm(x)); its sums are collected here for finish().
+  ops::Reader reader() const {
+    return {.scale = scale(), .shift = shift(), .activation = activation_, .slope = slope_};
+  }
+  /// A gate for the gradient of activation(norm(x)); its sums are collected here for finish().
   ops::Gate gate(const Tensor& x);
   /// What the gate's sums say: the gradients of weight and bias, and the affine rest a + b*x of the input's gradient,
   /// added to gx here.
@@ -28,7 +34,12 @@ class FusedNorm {
   ChannelSums gated_;
   double eps_;
   int64_t count_;
-  bool training_;
+  bool of_batch_;
+  Activation activation_;
+  double slope_;
 };
+
+/// A gradient that may be written into, channels-last: the given one if nobody else holds it, else a copy.
+Tensor own(const Tensor& g);
 
 }  // namespace ar

@@ -2,14 +2,13 @@
 
 #include "autograd/batch_stats.h"
 #include "autograd/checkpoint.h"
-#include "autograd/elementwise.h"
 #include "tensor/ops_norm.h"
 
 namespace ar {
 namespace {
 
 void check_arguments(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
-                     const Tensor& bias, Activation activation) {
+                     const Tensor& bias) {
   AR_CHECK(x.rank() >= 2 && x.rank() <= 5,
            "batch_norm: x must be (N,C), (N,C,L), (N,C,H,W) or (N,C,T,H,W), it has shape ", x.shape());
   AR_CHECK(is_floating(x.dtype()), "batch_norm: x must be floating, it is ", x.dtype());
@@ -27,7 +26,6 @@ void check_arguments(const Tensor& x, const Tensor& running_mean, const Tensor& 
   check("bias", bias);
   AR_CHECK(running_mean.defined() == running_var.defined(), "batch_norm: running_mean and running_var come together, ",
            running_mean.defined() ? "running_var" : "running_mean", " is missing");
-  AR_CHECK(activation != Activation::leaky_relu, "batch_norm: leaky_relu cannot be fused, apply it to the result");
 }
 
 }  // namespace
@@ -36,12 +34,7 @@ Variable batch_norm(const Variable& x, const Tensor& running_mean, const Tensor&
                     const Variable& bias, const BatchNormOptions& options) {
   const Tensor none;
   const Tensor &w = weight.defined() ? weight.value() : none, &beta = bias.defined() ? bias.value() : none;
-  check_arguments(x.value(), running_mean, running_var, w, beta, options.activation);
-  if (options.activation == Activation::relu6 && grad_enabled()) {  // the gate below knows relu only
-    BatchNormOptions plain = options;
-    plain.activation = Activation::none;
-    return relu6(batch_norm(x, running_mean, running_var, weight, bias, plain));
-  }
+  check_arguments(x.value(), running_mean, running_var, w, beta);
 
   const bool of_batch = options.training || !running_mean.defined();
   const int64_t count = values_per_channel(x.value());
@@ -63,17 +56,17 @@ Variable batch_norm(const Variable& x, const Tensor& running_mean, const Tensor&
     source.update = options.training && running_mean.defined() && !recomputing();
   }
   const ops::NormVectors vectors = ops::norm_vectors(x.value(), source);
-  Tensor y = ops::channel_affine(shifted(x.value(), source.offset), vectors.scale, vectors.shift, options.activation);
+  Tensor y = ops::channel_affine(shifted(x.value(), source.offset), vectors.scale, vectors.shift, options.activation,
+                                 options.slope);
 
   const Saved saved("batch_norm", "input", x.value());
-  const bool relu = options.activation == Activation::relu;
   return record("batch_norm", std::move(y), {x, weight, bias},
-                [saved, offset = source.offset, vectors, w, relu, of_batch, count,
-                 eps = options.eps](Backward& b) -> std::vector<Tensor> {
+                [saved, offset = source.offset, vectors, w, activation = options.activation, slope = options.slope,
+                 of_batch, count, eps = options.eps](Backward& b) -> std::vector<Tensor> {
                   const Tensor input = shifted(saved.get(), offset);
                   const ChannelSums d = zero_sums(input.size(1), input);
-                  const Tensor gx = ops::channel_gate(
-                      b.grad(), {input, vectors.scale, vectors.shift, relu, d.sum, d.sum_sq, vectors.center});
+                  const Tensor gx = ops::channel_gate(b.grad(), {input, vectors.scale, vectors.shift, activation, slope,
+                                                                 d.sum, d.sum_sq, vectors.center});
                   const bool rest = of_batch && b.wanted(0);
                   const ops::NormGradients g = ops::norm_gradients(input, vectors, w, eps, std::max<int64_t>(count, 1),
                                                                    d.sum, d.sum_sq, {.wanted = rest});

@@ -9,8 +9,15 @@ struct BatchNormOptions {
   bool training = false;
   double momentum = 0.1;
   double eps = 1e-5;
-  Activation activation = Activation::none;  // relu: y = max(norm(x), 0) in the same pass
+  Activation activation = Activation::none;  // y = activation(norm(x)) in the same pass
+  double slope = 0.01;                       // of leaky_relu
   Tensor num_batches_tracked = {};           // () i64, grows by 1 when running statistics move; may be undefined
+};
+
+/// One batch norm's parameters (C) and running statistics (C), with the count () i64 of their batches, if it is kept.
+struct NormParameters {
+  Variable weight, bias;
+  Tensor running_mean, running_var, num_batches_tracked = {};
 };
 
 /// Ioffe & Szegedy 2015. x (N,C), (N,C,L), (N,C,H,W) or (N,C,T,H,W); per channel over all other dimensions:

@@ -5,8 +5,8 @@ namespace ar {
 Variable max_pool2d(const Variable& x, const Pool2dOptions& options) {
   ops::MaxPool2dResult r = ops::max_pool2d(x.value(), options, {}, grad_enabled() && x.requires_grad());
   return record("max_pool2d", std::move(r.y), {x},
-                [indices = std::move(r.indices), x_shape = x.shape()](Backward& b) -> std::vector<Tensor> {
-                  return {ops::max_pool2d_backward(b.grad(), indices, x_shape)};
+                [indices = std::move(r.indices), x_shape = x.shape(), options](Backward& b) -> std::vector<Tensor> {
+                  return {ops::max_pool2d_backward(b.grad(), indices, x_shape, options)};
                 });
 }
 

@@ -40,13 +40,13 @@ struct Case {
         in_sums(zeros({2, s.in}, {.dtype = Dtype::f64})) {}
 
   double gflop() const { return 2e-9 * double(gy.numel()) * double(weight.numel()) / double(weight.size(0)); }
-  ops::Reader reader() const { return {.scale = scale, .shift = shift, .relu = true}; }
+  ops::Reader reader() const { return {.scale = scale, .shift = shift, .activation = Activation::relu}; }
   ops::Epilogue statistics() { return {.sum = out_sums.select(0, 0), .sum_sq = out_sums.select(0, 1)}; }
   ops::Gate gate() {
     return {.x = x,
             .scale = scale,
             .shift = shift,
-            .relu = true,
+            .activation = Activation::relu,
             .sum_d = in_sums.select(0, 0),
             .sum_dx = in_sums.select(0, 1)};
   }

@@ -134,4 +134,19 @@ AR_HD T activate(Activation act, T x, T slope) {
   }
 }
 
+/// g activation'(x).
+template <class T>
+AR_HD T activation_gradient(Activation act, T x, T g, T slope) {
+  switch (act) {
+    case Activation::relu:
+      return x > 0 ? g : T(0);
+    case Activation::relu6:
+      return x > 0 && x < 6 ? g : T(0);
+    case Activation::leaky_relu:
+      return x > 0 ? g : slope * g;
+    default:
+      return g;
+  }
+}
+
 }  // namespace ar::cuda

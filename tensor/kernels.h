@@ -70,11 +70,12 @@ struct ConvParams {
 enum class Activation : int { none, relu, relu6, leaky_relu };
 
 /// What happens to a convolution's input as it is read, per input channel (arrays of the op's parameter type):
-/// x' = max(x * scale + shift, 0). Zero padding is added after. scale null: nothing happens.
+/// x' = activation(x * scale + shift). Zero padding is added after. scale null: nothing happens.
 struct ConvReader {
   const void* scale = nullptr;
   const void* shift = nullptr;
-  bool relu = false;
+  Activation activation = Activation::none;
+  double slope = 0;  // of leaky_relu
 };
 
 /// What happens to its sums before they are stored, per output channel, in this order:
@@ -90,13 +91,14 @@ struct ConvEpilogue {
   double* sum_sq = nullptr;  // [out channels], += their squares
 };
 
-/// Gradient through x' = relu(x * scale + shift) on the way out of a data gradient. With g the gradient of x':
-/// d = x * scale + shift > 0 ? g : 0 (relu false: d = g);  gx (+)= d * scale;  sum_d += d;  sum_dx += d * (x - center).
+/// Gradient through x' = activation(x * scale + shift) on the way out of a data gradient. With g the gradient of x':
+/// d = g * activation'(x * scale + shift);  gx (+)= d * scale;  sum_d += d;  sum_dx += d * (x - center).
 struct ConvGate {
   View x;                       // of gx's shape; channel stride 1. data null: no gate
   const void* scale = nullptr;  // [in channels] of the op's parameter type
   const void* shift = nullptr;
-  bool relu = false;
+  Activation activation = Activation::none;
+  double slope = 0;              // of leaky_relu
   double* sum_d = nullptr;       // [in channels] in the device's memory, added to
   double* sum_dx = nullptr;      // [in channels], added to
   const void* center = nullptr;  // as scale; null: 0. With the channels' means, sum_dx does not cancel later
@@ -287,8 +289,10 @@ struct Kernels {
   // type.
   /// sum[c] += x, sum_sq[c] += x^2 (either may be null), in the device's memory.
   PerDtype<void(const View& x, double* sum, double* sum_sq)> channel_sums;
-  /// y = activation(x * scale + shift), leaky_relu with slope 0.01. In place allowed.
-  PerDtype<void(const View& x, const void* scale, const void* shift, Activation, const View& y)> channel_affine;
+  /// y = activation(x * scale + shift + residual); residual data null: 0; slope: of leaky_relu. In place allowed.
+  PerDtype<void(const View& x, const void* scale, const void* shift, const View& residual, Activation, double slope,
+                const View& y)>
+      channel_affine;
   /// The arithmetic of ConvGate on a gradient g that is there already: gx (+)= d * scale, sums. In place (gx == g)
   /// allowed.
   PerDtype<void(const View& g, const View& gx, bool accumulate, const ConvGate&)> channel_gate;
@@ -308,7 +312,8 @@ struct Kernels {
   // Pooling, (N,C,H,W). indices: i32, h * W + w of the chosen pixel within the plane (as PyTorch's), of y's shape; data
   // null: not asked for.
   PerDtype<void(const PoolParams&, const View& x, const View& y, const View& indices)> max_pool2d;
-  PerDtype<void(const View& gy, const View& indices, const View& gx)> max_pool2d_backward;  // overwrites gx
+  /// Overwrites gx.
+  PerDtype<void(const PoolParams&, const View& gy, const View& indices, const View& gx)> max_pool2d_backward;
   PerDtype<void(const PoolParams&, const View& x, const View& y)> avg_pool2d;
   PerDtype<void(const PoolParams&, const View& gy, const View& gx)> avg_pool2d_backward;  // overwrites gx
   /// Output pixel (i,j) is the mean of rows floor(i*H/OH) .. ceil((i+1)*H/OH), columns likewise.

@@ -58,7 +58,8 @@ ConvGate gate_view(const char* op, const Gate& g, const Dims& shape, const Tenso
   return {.x = g.x.view(),
           .scale = vector_data(op, "the gate's scale", g.scale, channels, like),
           .shift = vector_data(op, "the gate's shift", g.shift, channels, like),
-          .relu = g.relu,
+          .activation = g.activation,
+          .slope = g.slope,
           .sum_d = sum_data(op, "the gate's sum_d", g.sum_d, channels, like),
           .sum_dx = sum_data(op, "the gate's sum_dx", g.sum_dx, channels, like),
           .center = vector_data(op, "the gate's center", g.center, channels, like)};

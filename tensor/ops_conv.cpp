@@ -53,11 +53,12 @@ Tensor result(const char* op, const Dims& shape, const Tensor& like, const Tenso
 }
 
 ConvReader reader_of(const char* op, const Reader& r, int64_t channels, const Tensor& x) {
-  AR_CHECK(r.scale.defined() == r.shift.defined() && (r.scale.defined() || !r.relu), op,
+  AR_CHECK(r.scale.defined() == r.shift.defined() && (r.scale.defined() || r.activation == Activation::none), op,
            ": a reader needs both scale and shift");
   return {.scale = vector_data(op, "the reader's scale", r.scale, channels, x),
           .shift = vector_data(op, "the reader's shift", r.shift, channels, x),
-          .relu = r.relu};
+          .activation = r.activation,
+          .slope = r.slope};
 }
 
 /// Weights in the kernels' order, for activations of `dtype`; null when they read w itself.

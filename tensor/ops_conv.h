@@ -32,11 +32,12 @@ struct Conv2dOptions {
 
 namespace ar::ops {
 
-/// What happens to the input as it is read, per input channel: x' = x * scale + shift, with `relu` max(x', 0). Vectors
-/// [C] of x's parameter_dtype; undefined: x as it is. Padding is added after. (ConvReader, in tensors.)
+/// What happens to the input as it is read, per input channel: x' = activation(x * scale + shift). Vectors [C] of x's
+/// parameter_dtype; undefined: x as it is. Padding is added after. (ConvReader, in tensors.)
 struct Reader {
   Tensor scale = {}, shift = {};
-  bool relu = false;
+  Activation activation = Activation::none;
+  double slope = 0.01;  // of leaky_relu
 };
 
 /// What happens to the sums before they are stored, per output channel, in this order: y = sum * scale + shift;
@@ -51,13 +52,14 @@ struct Epilogue {
   Tensor sum = {}, sum_sq = {};
 };
 
-/// The gradient through x' = relu(x * scale + shift), given the gradient g of x': d = x * scale + shift > 0 ? g : 0
-/// (relu false: d = g); gx = d * scale; sum_d += d, sum_dx += d * (x - center) over all pixels. x has gx's shape;
-/// vectors [C] of its parameter_dtype, center undefined: 0; the sums are [C] of f64, or undefined (not asked for). x
-/// undefined: no gate. (ConvGate, in tensors.)
+/// The gradient through x' = activation(x * scale + shift), given the gradient g of x': d = g * activation'(x * scale +
+/// shift); gx = d * scale; sum_d += d, sum_dx += d * (x - center) over all pixels. x has gx's shape; vectors [C] of its
+/// parameter_dtype, center undefined: 0; the sums are [C] of f64, or undefined (not asked for). x undefined: no gate.
+/// (ConvGate, in tensors.)
 struct Gate {
   Tensor x = {}, scale = {}, shift = {};
-  bool relu = false;
+  Activation activation = Activation::none;
+  double slope = 0.01;  // of leaky_relu
   Tensor sum_d = {}, sum_dx = {};
   Tensor center = {};
 };

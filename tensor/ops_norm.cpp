@@ -54,16 +54,19 @@ Tensor channel_totals(const Tensor& x) {
   return sums.to(parameter_dtype(x.dtype()));
 }
 
-Tensor channel_affine(const Tensor& x, const Tensor& scale, const Tensor& shift, Activation activation,
-                      const Tensor& out) {
+Tensor channel_affine(const Tensor& x, const Tensor& scale, const Tensor& shift, Activation activation, double slope,
+                      const Tensor& residual, const Tensor& out) {
   const char* op = "channel_affine";
   check_rank(op, x);
-  AR_CHECK(activation != Activation::leaky_relu, op, ": leaky_relu is not among its activations");
   const void* s = needed_vector(op, "scale", scale, x);
   const void* h = needed_vector(op, "shift", shift, x);
+  if (residual.defined()) {
+    check_shape(op, "residual", residual, x.shape());
+    check_alike(op, "residual", residual, x);
+  }
   const auto kernel = kernel_for(kernels_of(x).channel_affine, x.dtype(), op, kernels_of(x).name);
   const Tensor y = result(op, x.shape(), x, out);
-  if (y.numel()) kernel(x.view(), s, h, activation, y.writable());
+  if (y.numel()) kernel(x.view(), s, h, residual.defined() ? residual.view() : View(), activation, slope, y.writable());
   return y;
 }
 

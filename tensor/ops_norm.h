@@ -9,9 +9,11 @@ namespace ar::ops {
 void channel_sums(const Tensor& x, const Tensor& sum, const Tensor& sum_sq = {});
 /// The sum of each channel as [C] of x's parameter_dtype: the gradient of a bias, of the result's gradient.
 Tensor channel_totals(const Tensor& x);
-/// y = activation(x * scale + shift); scale, shift [C] of x's parameter_dtype. `out` may be x itself.
+/// y = activation(x * scale + shift + residual); scale, shift [C] of x's parameter_dtype; residual of x's shape and
+/// dtype, or undefined; slope: of leaky_relu. `out` may be x itself.
 Tensor channel_affine(const Tensor& x, const Tensor& scale, const Tensor& shift,
-                      Activation activation = Activation::none, const Tensor& out = {});
+                      Activation activation = Activation::none, double slope = 0.01, const Tensor& residual = {},
+                      const Tensor& out = {});
 /// gate(g), see Gate. `out` may be g itself; accumulate: added to what `out` holds.
 Tensor channel_gate(const Tensor& g, const Gate& gate, const Tensor& out = {}, bool accumulate = false);
 /// y += a + b * x, in place; a, b [C] of x's parameter_dtype.

@@ -80,14 +80,14 @@ MaxPool2dResult max_pool2d(const Tensor& x, const Pool2dOptions& options, const 
   return r;
 }
 
-Tensor max_pool2d_backward(const Tensor& gy, const Tensor& indices, const Dims& x_shape) {
+Tensor max_pool2d_backward(const Tensor& gy, const Tensor& indices, const Dims& x_shape, const Pool2dOptions& options) {
   const char* op = "max_pool2d_backward";
-  check_image(op, x_shape);
+  check_shape(op, "indices", indices, pooled_shape(op, x_shape, options));
   AR_CHECK(indices.dtype() == Dtype::i32, op, ": indices must be int32, they are ", indices.dtype());
   check_shape(op, "gradient", gy, indices.shape());
   const auto kernel = kernel_for(kernels_of(gy).max_pool2d_backward, gy.dtype(), op, kernels_of(gy).name);
   const Tensor gx = result(op, x_shape, gy, {});
-  if (gx.numel()) kernel(gy.view(), indices.view(), gx.writable());
+  if (gx.numel()) kernel(params_of(options), gy.view(), indices.view(), gx.writable());
   return gx;
 }
 

@@ -30,7 +30,8 @@ struct MaxPool2dResult {
 /// The largest of each window; padding is -inf; NaN wins; the first of equals.
 MaxPool2dResult max_pool2d(const Tensor& x, const Pool2dOptions& options, const Tensor& out = {},
                            bool with_indices = true);
-Tensor max_pool2d_backward(const Tensor& gy, const Tensor& indices, const Dims& x_shape);
+/// Options as those of the pooling.
+Tensor max_pool2d_backward(const Tensor& gy, const Tensor& indices, const Dims& x_shape, const Pool2dOptions& options);
 
 Tensor avg_pool2d(const Tensor& x, const Pool2dOptions& options, const Tensor& out = {});
 Tensor avg_pool2d_backward(const Tensor& gy, const Dims& x_shape, const Pool2dOptions& options);

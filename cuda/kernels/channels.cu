@@ -1,7 +1,6 @@
 // Passes over channels (channel_pass.h): sums for batch statistics, scale and shift with an activation, the gate of
-// norm
-// + ReLU, and both together with 2x2 average pooling. Each reads and writes every element once. And batch norm's
-// numbers per channel, a thread a channel.
+// norm and activation, and both together with 2x2 average pooling. Each reads and writes every element once. And batch
+// norm's numbers per channel, a thread a channel.
 #include "cuda/channel_pass.h"
 
 #include "cuda/families.h"
@@ -24,25 +23,40 @@ void channel_sums(const View& x, double* sum, double* sum_sq) {
   channel_pass<1>({&x}, Values<S>{x.as<const S>()}, sum, sum_sq);
 }
 
-// ---- y = activation(x scale + shift) and y += a + b x ----
+// ---- y = activation(x scale + shift (+ residual)) and y += a + b x ----
 
-template <class S>
+/// Of x and y, or of x, residual and y.
+template <class S, int K>
 struct Affine {
   using T = Compute<S>;
   using Sums = NoSums;
   const S* x;
   const T *scale, *shift;
-  S* y;
+  const S* residual;
   Activation activation;
-  AR_HD NoSums operator()(int64_t c, const int64_t (&at)[2]) const {
-    y[at[1]] = narrow<S>(activate(activation, widen(x[at[0]]) * scale[c] + shift[c], T(0.01)));
+  T slope;
+  S* y;
+  AR_HD NoSums operator()(int64_t c, const int64_t (&at)[K]) const {
+    T v = widen(x[at[0]]) * scale[c] + shift[c];
+    if constexpr (K == 3) v += widen(residual[at[1]]);
+    y[at[K - 1]] = narrow<S>(activate(activation, v, slope));
     return {};
   }
 };
+template <class S, int K>
+void affine(const View* const (&views)[K], const void* scale, const void* shift, Activation activation, double slope) {
+  using T = Compute<S>;
+  const View &x = *views[0], &residual = *views[1], &y = *views[K - 1];
+  channel_pass<K>(views, Affine<S, K>{x.as<const S>(), static_cast<const T*>(scale), static_cast<const T*>(shift),
+                                      residual.as<const S>(), activation, T(slope), y.as<S>()});
+}
 template <class S>
-void channel_affine(const View& x, const void* scale, const void* shift, Activation activation, const View& y) {
-  channel_pass<2>({&x, &y}, Affine<S>{x.as<const S>(), static_cast<const Compute<S>*>(scale),
-                                      static_cast<const Compute<S>*>(shift), y.as<S>(), activation});
+void channel_affine(const View& x, const void* scale, const void* shift, const View& residual, Activation activation,
+                    double slope, const View& y) {
+  if (residual.data)
+    affine<S, 3>({&x, &residual, &y}, scale, shift, activation, slope);
+  else
+    affine<S, 2>({&x, &y}, scale, shift, activation, slope);
 }
 
 template <class S>
@@ -63,7 +77,7 @@ void channel_affine_add(const View& x, const void* a, const void* b, const View&
                                          static_cast<const Compute<S>*>(b), y.as<S>()});
 }
 
-// ---- the gate: d = x scale + shift > 0 ? g : 0;  gx (+)= d scale;  sum_d += d;  sum_dx += d (x - center) ----
+// ---- the gate: d = g activation'(x scale + shift);  gx (+)= d scale;  sum_d += d;  sum_dx += d (x - center) ----
 
 template <class S>
 struct Gate {
@@ -71,11 +85,13 @@ struct Gate {
   const S* x;
   const T *scale, *shift, *center;  // center null: 0
   S* gx;
-  bool relu, accumulate;
+  Activation activation;
+  T slope;
+  bool accumulate;
   /// For one element; returns what it adds to the sums.
   AR_HD Two<T> operator()(int64_t c, T g, int64_t at_x, int64_t at_gx) const {
     const T v = widen(x[at_x]), factor = scale[c];
-    const T d = !relu || v * factor + shift[c] > 0 ? g : T(0);
+    const T d = activation_gradient(activation, v * factor + shift[c], g, slope);
     gx[at_gx] = narrow<S>(accumulate ? d * factor + widen(gx[at_gx]) : d * factor);
     return {d, d * (center ? v - center[c] : v)};
   }
@@ -87,7 +103,8 @@ Gate<S> gate_of(const ConvGate& gate, const View& gx, bool accumulate) {
           static_cast<const Compute<S>*>(gate.shift),
           static_cast<const Compute<S>*>(gate.center),
           gx.as<S>(),
-          gate.relu,
+          gate.activation,
+          Compute<S>(gate.slope),
           accumulate};
 }
 

@@ -148,7 +148,7 @@ void convolution(Pass pass, const ConvParams& p, const View& x, const View& w, c
 
 // ---- what surrounds it ----
 
-/// x' = relu(x scale + shift), for the time of a call: cuDNN reads no scaled input.
+/// x' = activation(x scale + shift), for the time of a call: cuDNN reads no scaled input.
 template <class S>
 class ReadInput {
  public:
@@ -157,7 +157,8 @@ class ReadInput {
     if (!reader.scale) return;
     view_ = channels_last_like(x, memory_.as<S>());
     channel_pass<2>({&x, &view_}, Read{x.as<const S>(), static_cast<const Compute<S>*>(reader.scale),
-                                       static_cast<const Compute<S>*>(reader.shift), view_.as<S>(), reader.relu});
+                                       static_cast<const Compute<S>*>(reader.shift), view_.as<S>(), reader.activation,
+                                       Compute<S>(reader.slope)});
   }
   const View& view() const { return view_; }
 
@@ -167,10 +168,11 @@ class ReadInput {
     const S* x;
     const T *scale, *shift;
     S* y;
-    bool relu;
+    Activation activation;
+    T slope;
     AR_HD NoSums operator()(int64_t c, const int64_t (&at)[2]) const {
       const T v = widen(x[at[0]]) * scale[c] + shift[c];
-      y[at[1]] = narrow<S>(activate(relu ? Activation::relu : Activation::none, v, T(0)));
+      y[at[1]] = narrow<S>(activate(activation, v, slope));
       return {};
     }
   };
@@ -202,6 +204,12 @@ struct Finish {
   }
 };
 
+Kernels channels_table() {
+  Kernels table;
+  add_channels(table);
+  return table;
+}
+
 /// The weights as the kernels read them: of the pixels' type.
 View weights_of(const View& w, const void* packed, Dtype dtype) {
   View v = packed ? channels_last_like(w, const_cast<void*>(packed)) : w;
@@ -221,7 +229,10 @@ void conv2d(const ConvParams& p, const View& x, const View& w, const void* packe
   const Scratch memory(apart ? y.numel() * int64_t(sizeof(S)) : 0);
   const View sums = apart ? channels_last_like(y, memory.as<S>()) : y;
   convolution<S>(Pass::forward, p, read.view(), weights, sums, e.accumulate && !apart);
-  if (!apart && !e.scale && !e.shift && e.activation == Activation::none && !e.sum && !e.sum_sq) return;
+  if (!apart && !e.scale && !e.shift && e.activation == Activation::none) {
+    if (e.sum || e.sum_sq) channels_table().channel_sums[y.dtype](y, e.sum, e.sum_sq);
+    return;
+  }
   channel_pass<2>(
       {&sums, &y},
       Finish<S>{sums.as<const S>(), static_cast<const Compute<S>*>(e.scale), static_cast<const Compute<S>*>(e.shift),
@@ -238,9 +249,7 @@ void conv2d_backward_data(const ConvParams& p, const View& gy, const View& w, co
   const Scratch memory(gx.numel() * int64_t(sizeof(S)));
   const View ungated = channels_last_like(gx, memory.as<S>());
   convolution<S>(Pass::backward_data, p, ungated, weights, gy, false);
-  Kernels table;
-  add_channels(table);
-  table.channel_gate[gx.dtype](ungated, gx, accumulate, gate);
+  channels_table().channel_gate[gx.dtype](ungated, gx, accumulate, gate);
 }
 
 template <class S>

@@ -7,6 +7,26 @@
 namespace ar::cuda {
 namespace {
 
+// ---- windows ----
+
+/// The windows of one side of a pooling.
+struct Side {
+  int64_t kernel, stride, pad, size, windows;
+  bool count_pad;
+  AR_HD Range inside(int64_t o) const {
+    const int64_t start = o * stride - pad, begin = larger(start, 0);
+    return {begin, larger(smaller(smaller(start + kernel, size + pad), size), begin)};
+  }
+  AR_HD int64_t divisor(int64_t o) const {
+    const int64_t start = o * stride - pad;
+    return count_pad ? smaller(start + kernel, size + pad) - start : inside(o).length();
+  }
+  AR_HD Range windows_over(int64_t i) const {
+    const int64_t first = i + pad - kernel + 1;
+    return {first > 0 ? (first + stride - 1) / stride : 0, smaller((i + pad) / stride + 1, windows)};
+  }
+};
+
 // ---- maximum ----
 
 template <class S>
@@ -39,51 +59,36 @@ void max_pool2d(const PoolParams& p, const View& x, const View& y, const View& i
             MaxPool<S>{p, Image<const S>(x), out, indices.data ? Image<int32_t>(indices) : Image<int32_t>()});
 }
 
-/// Windows overlap, and which of them chose a pixel only the indices tell: a thread takes the whole plane of a channel.
+/// Windows overlap, and which of them chose a pixel only the indices tell.
 template <class S>
 struct MaxPoolBackward {
+  Side rows, columns;
   Image<const S> gy;
   Image<const int32_t> indices;
   Image<S> gx;
-  AR_HD void operator()(int64_t plane) const {
-    const int64_t c = plane % gx.channels, n = plane / gx.channels;
-    for (int64_t h = 0; h < gx.height; ++h)
-      for (int64_t w = 0; w < gx.width; ++w) gx.at(n, c, h, w) = narrow<S>(0);
-    for (int64_t h = 0; h < gy.height; ++h)
-      for (int64_t w = 0; w < gy.width; ++w) {
-        const int32_t chosen = indices.at(n, c, h, w);
-        S& g = gx.at(n, c, chosen / gx.width, chosen % gx.width);
-        g = narrow<S>(widen(g) + widen(gy.at(n, c, h, w)));
-      }
+  AR_HD void operator()(int64_t i) const {
+    const Place p = gx.place(i);
+    const Range hs = rows.windows_over(p.h), ws = columns.windows_over(p.w);
+    const int32_t self = int32_t(p.h * gx.width + p.w);
+    Compute<S> sum = 0;
+    for (int64_t h = hs.begin; h < hs.end; ++h)
+      for (int64_t w = ws.begin; w < ws.end; ++w)
+        if (indices.at(p.n, p.c, h, w) == self) sum += widen(gy.at(p.n, p.c, h, w));
+    gx.at(p) = narrow<S>(sum);
   }
 };
 template <class S>
-void max_pool2d_backward(const View& gy, const View& indices, const View& gx) {
+void max_pool2d_backward(const PoolParams& p, const View& gy, const View& indices, const View& gx) {
   const Image<S> out(gx);
-  each_item(out.images * out.channels, MaxPoolBackward<S>{Image<const S>(gy), Image<const int32_t>(indices), out});
+  const Side rows{(p.kernel_h - 1) * p.dilation_h + 1, p.stride_h, p.pad_h, gx.shape[2], gy.shape[2], false};
+  const Side columns{(p.kernel_w - 1) * p.dilation_w + 1, p.stride_w, p.pad_w, gx.shape[3], gy.shape[3], false};
+  each_item(out.numel(), MaxPoolBackward<S>{rows, columns, Image<const S>(gy), Image<const int32_t>(indices), out});
 }
 
 // ---- averages: windows that are a product of a range of rows and one of columns ----
 
-/// The windows of one side of average pooling.
-struct Side {
-  int64_t kernel, stride, pad, size, windows;
-  bool count_pad;
-  AR_HD Range inside(int64_t o) const {
-    const int64_t start = o * stride - pad, begin = larger(start, 0);
-    return {begin, larger(smaller(smaller(start + kernel, size + pad), size), begin)};
-  }
-  AR_HD int64_t divisor(int64_t o) const {
-    const int64_t start = o * stride - pad;
-    return count_pad ? smaller(start + kernel, size + pad) - start : inside(o).length();
-  }
-  AR_HD Range windows_over(int64_t i) const {
-    const int64_t first = i + pad - kernel + 1;
-    return {first > 0 ? (first + stride - 1) / stride : 0, smaller((i + pad) / stride + 1, windows)};
-  }
-};
-
-/// The same of adaptive pooling: output o is the mean of pixels floor(o size / windows) .. ceil((o+1) size / windows).
+/// The windows of one side of adaptive pooling: output o is the mean of pixels floor(o size / windows) .. ceil((o+1)
+/// size / windows).
 struct AdaptiveSide {
   int64_t size, windows;
   AR_HD Range inside(int64_t o) const { return {o * size / windows, ((o + 1) * size + windows - 1) / windows}; }

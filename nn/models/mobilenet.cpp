@@ -20,7 +20,8 @@ struct ConvNormRelu6 : Module {
               .groups = groups,
               .bias = false}),
         norm({.features = out}) {}
-  Variable forward(const Variable& x) const override { return conv_norm(conv, norm, x, Activation::relu6); }
+  ConvNormStep step() const { return {conv, norm, Activation::relu6}; }
+  Variable forward(const Variable& x) const override { return conv_norm(x, {step()}); }
   void members(Members& add) override {
     add("0", conv);
     add("1", norm);
@@ -40,8 +41,11 @@ struct Bottleneck : Module {
     if (ratio != 1) expand.emplace(in, in * ratio, 1);
   }
   Variable run(const Variable& x, const Variable& residual) const {
-    const Variable hidden = depthwise(expand ? (*expand)(x) : x);
-    return conv_norm(project, norm, hidden, Activation::none, residual);
+    std::vector<ConvNormStep> steps;
+    if (expand) steps.push_back(expand->step());
+    steps.push_back(depthwise.step());
+    steps.push_back({project, norm});
+    return conv_norm(x, steps, residual);
   }
   void members(Members& add) override {
     int i = 0;

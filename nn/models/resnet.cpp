@@ -38,13 +38,12 @@ void ResNet::Block::members(Members& add) {
 }
 
 Variable ResNet::Block::forward(const Variable& x) const {
-  const Variable shortcut = downsample ? conv_norm(static_cast<const Conv2d&>((*downsample)[0]),
-                                                   static_cast<const BatchNorm2d&>((*downsample)[1]), x)
+  const Variable shortcut = downsample ? conv_norm(x, {{static_cast<const Conv2d&>((*downsample)[0]),
+                                                        static_cast<const BatchNorm2d&>((*downsample)[1])}})
                                        : x;
-  Variable y = conv_norm(conv1, bn1, x, Activation::relu);
-  if (!conv3) return conv_norm(conv2, bn2, y, Activation::relu, shortcut);
-  y = conv_norm(conv2, bn2, y, Activation::relu);
-  return conv_norm(*conv3, *bn3, y, Activation::relu, shortcut);
+  std::vector<ConvNormStep> steps{{conv1, bn1, Activation::relu}, {conv2, bn2, Activation::relu}};
+  if (conv3) steps.push_back({*conv3, *bn3, Activation::relu});
+  return conv_norm(x, steps, shortcut);
 }
 
 ResNet::ResNet(const ResNetOptions& options)
@@ -70,7 +69,8 @@ void ResNet::members(Members& add) {
 }
 
 Variable ResNet::features(const Variable& images) const {
-  Variable x = max_pool2d(conv_norm(conv1_, bn1_, images, Activation::relu), {.kernel = 3, .stride = 2, .padding = 1});
+  Variable x =
+      max_pool2d(conv_norm(images, {{conv1_, bn1_, Activation::relu}}), {.kernel = 3, .stride = 2, .padding = 1});
   for (const ModuleList<Block>& stage : layers_)
     for (int i = 0; i < stage.size(); ++i) x = stage[i](x);
   return x;

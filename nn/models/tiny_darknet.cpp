@@ -1,14 +1,14 @@
 #include "nn/models/tiny_darknet.h"
 
 #include "autograd/autograd.h"
-#include "nn/conv_norm.h"
 
 namespace ar::nn {
 
+ConvNormStep TinyDarknet::Layer::step() const { return {*conv, *norm, Activation::leaky_relu, 0.1}; }
+
 Variable TinyDarknet::Layer::forward(const Variable& x) const {
   if (!conv) return max_pool2d(x, {.kernel = 2});
-  if (!norm) return (*conv)(x);
-  return conv_norm(*conv, *norm, x, Activation::leaky_relu, {}, 0.1);
+  return norm ? conv_norm(x, {step()}) : (*conv)(x);
 }
 
 void TinyDarknet::Layer::members(Members& add) {
@@ -41,7 +41,14 @@ void TinyDarknet::members(Members& add) { add("layers", layers_); }
 
 Variable TinyDarknet::features(const Variable& images) const {
   Variable x = images;
-  for (size_t i = 0; i < layers_.list.size() - classifies_; ++i) x = layers_.list[i](x);
+  std::vector<ConvNormStep> steps;  // between two pools
+  const size_t end = layers_.list.size() - classifies_;
+  for (size_t i = 0; i < end; ++i) {
+    const Layer& layer = layers_.list[i];
+    if (layer.norm) steps.push_back(layer.step());
+    if (!steps.empty() && (!layer.norm || i + 1 == end)) x = conv_norm(x, std::exchange(steps, {}));
+    if (!layer.norm) x = layer(x);
+  }
   return x;
 }
 

@@ -3,7 +3,7 @@
 #include <optional>
 #include <vector>
 
-#include "nn/layers.h"
+#include "nn/conv_norm.h"
 #include "nn/models/backbone.h"
 
 namespace ar::nn {
@@ -28,6 +28,7 @@ class TinyDarknet : public Backbone {
   struct Layer : Module {  // a convolution, or (without one) a 2x2 max pool
     std::optional<Conv2d> conv;
     std::optional<BatchNorm2d> norm;
+    ConvNormStep step() const;  // of those with a norm
     Variable forward(const Variable& x) const override;
     void members(Members& add) override;
   };

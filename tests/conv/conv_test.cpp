@@ -14,6 +14,8 @@
 #include <vector>
 
 #include "tensor/parallel.h"
+#include "tests/activation.h"
+#include "tests/conv/memory.h"
 #include "tests/conv/reference.h"
 #include "tests/kernels/kernel_test.h"
 
@@ -57,114 +59,6 @@ Case in_wider(Case c, int64_t x_extra, int64_t y_extra, int64_t row_gap) {
   return c;
 }
 
-/// What weights and numbers per channel are beside T.
-template <class T>
-using Parameter = std::conditional_t<std::is_same_v<T, bf16>, float, T>;
-
-template <class T>
-T as(double v) {
-  if constexpr (std::is_same_v<T, bf16>)
-    return to_bf16(float(v));
-  else
-    return T(v);
-}
-double number(bf16 v) { return to_f32(v); }
-double number(double v) { return v; }
-
-/// A channels-last array of T in exactly as much memory as it needs, NaN where no element lies.
-template <class T>
-class Nhwc {
- public:
-  Nhwc(Shape4 s, int64_t extra, int64_t row_gap) : shape_(s) {
-    const int64_t pixel = s.c + extra, row = s.w * pixel + row_gap, image = s.h * row + 3 * row_gap;
-    const int64_t used = s.size() == 0 ? 0 : (s.n - 1) * image + (s.h - 1) * row + (s.w - 1) * pixel + s.c;
-    data_.assign(std::size_t(used), as<T>(std::numeric_limits<double>::quiet_NaN()));
-    view_.data = data_.data();
-    view_.dtype = dtype_of<T>();
-    view_.rank = 4;
-    const int64_t shape[] = {s.n, s.c, s.h, s.w}, strides[] = {image, 1, row, pixel};
-    std::copy(shape, shape + 4, view_.shape);
-    std::copy(strides, strides + 4, view_.strides);
-  }
-  Nhwc(const Values& values, int64_t extra, int64_t row_gap) : Nhwc(values.shape, extra, row_gap) { set(values); }
-  Nhwc(const Nhwc&) = delete;
-  Nhwc& operator=(const Nhwc&) = delete;
-
-  const View& view() const { return view_; }
-  void set(const Values& values) {
-    each([&](int64_t i, T& t) { t = as<T>(values.v[std::size_t(i)]); });
-  }
-  Values values() {
-    Values r(shape_);
-    each([&](int64_t i, T& t) { r.v[std::size_t(i)] = number(t); });
-    return r;
-  }
-  /// Is what lies between the elements still NaN?
-  bool surroundings_intact() {
-    std::vector<T> copy = data_;
-    each([&](int64_t, T& t) { t = as<T>(std::numeric_limits<double>::quiet_NaN()); });
-    bool intact = true;
-    for (T t : data_) intact &= std::isnan(number(t));
-    data_.swap(copy);
-    std::copy(copy.begin(), copy.end(), copy.begin());
-    view_.data = data_.data();
-    return intact;
-  }
-
- private:
-  template <class F>
-  void each(F f) {
-    T* base = data_.data();
-    for (int64_t n = 0; n < shape_.n; ++n)
-      for (int64_t c = 0; c < shape_.c; ++c)
-        for (int64_t h = 0; h < shape_.h; ++h)
-          for (int64_t w = 0; w < shape_.w; ++w)
-            f(shape_.at(n, c, h, w), base[n * view_.strides[0] + c + h * view_.strides[2] + w * view_.strides[3]]);
-  }
-  Shape4 shape_;
-  std::vector<T> data_;
-  View view_;
-};
-
-/// Weights in row-major or channels-last order.
-template <class T>
-class Weights {
- public:
-  Weights(const Values& values, bool channels_last) : shape_(values.shape), data_(values.v.begin(), values.v.end()) {
-    const Shape4& s = shape_;
-    view_.dtype = dtype_of<T>();
-    view_.rank = 4;
-    const int64_t shape[] = {s.n, s.c, s.h, s.w};
-    const int64_t row_major[] = {s.c * s.h * s.w, s.h * s.w, s.w, 1}, last[] = {s.c * s.h * s.w, 1, s.w * s.c, s.c};
-    std::copy(shape, shape + 4, view_.shape);
-    std::copy(channels_last ? last : row_major, (channels_last ? last : row_major) + 4, view_.strides);
-    view_.data = data_.data();
-    each([&](int64_t i, T& t) { t = T(values.v[std::size_t(i)]); });
-  }
-  Weights(const Weights&) = delete;
-  Weights& operator=(const Weights&) = delete;
-  const View& view() const { return view_; }
-  Values values() {
-    Values r(shape_);
-    each([&](int64_t i, T& t) { r.v[std::size_t(i)] = double(t); });
-    return r;
-  }
-
- private:
-  template <class F>
-  void each(F f) {
-    for (int64_t o = 0; o < shape_.n; ++o)
-      for (int64_t c = 0; c < shape_.c; ++c)
-        for (int64_t h = 0; h < shape_.h; ++h)
-          for (int64_t w = 0; w < shape_.w; ++w)
-            f(shape_.at(o, c, h, w), data_[std::size_t(o * view_.strides[0] + c * view_.strides[1] +
-                                                       h * view_.strides[2] + w * view_.strides[3])]);
-  }
-  Shape4 shape_;
-  std::vector<T> data_;
-  View view_;
-};
-
 /// Multiples of 1/8 in [-1, 1], seldom 0.
 Values numbers(Shape4 s, unsigned seed) {
   Values r(s);
@@ -173,12 +67,14 @@ Values numbers(Shape4 s, unsigned seed) {
   return r;
 }
 template <class T>
-std::vector<T> channel_numbers(int64_t n, unsigned seed) {
+std::vector<T> channel_numbers(int64_t n, unsigned seed, double largest = 1) {
   std::vector<T> r(static_cast<std::size_t>(n));
   std::mt19937 gen(seed);
-  for (T& v : r) v = T(int(gen() % 9) - 4) / 4;
+  for (T& v : r) v = T((int(gen() % 9) - 4) * largest / 4);
   return r;
 }
+
+constexpr double kSlope = 0.25, kPast6 = 8;  // factors of this size bring numbers past relu6's bend
 
 ::testing::AssertionResult same(const Values& got, const Values& want, double tolerance = 0) {
   for (int64_t i = 0; i < want.shape.size(); ++i) {
@@ -242,15 +138,16 @@ void check_forward(const Entries<T>& k, const Case& c, unsigned seed) {
   }
   // With everything: a reader, scale, shift, accumulation, activation, statistics.
   using P = Parameter<T>;
-  const std::vector<P> rs = channel_numbers<P>(c.x.c, seed + 2), rh = channel_numbers<P>(c.x.c, seed + 3);
+  const std::vector<P> rs = channel_numbers<P>(c.x.c, seed + 2, kPast6);
+  const std::vector<P> rh = channel_numbers<P>(c.x.c, seed + 3, kPast6);
   const std::vector<P> es = channel_numbers<P>(c.y.c, seed + 4), eh = channel_numbers<P>(c.y.c, seed + 5);
-  const bool relu = seed % 2, scale = seed % 3, accumulate = seed % 5 > 1;
+  const bool scale = seed % 3, accumulate = seed % 5 > 1;
+  const Activation reading = Activation((seed + 1) % 4);
   Values read = x;
   for (int64_t i = 0; i < c.x.size(); ++i) {
     const int64_t ch = i / (c.x.h * c.x.w) % c.x.c;
     double& v = read.v[std::size_t(i)];
-    v = v * double(rs[std::size_t(ch)]) + double(rh[std::size_t(ch)]);
-    if (relu) v = std::max(v, 0.0);
+    v = activated(reading, v * double(rs[std::size_t(ch)]) + double(rh[std::size_t(ch)]), kSlope);
   }
   const Values before = numbers(c.y, seed + 6);
   ConvEpilogue e;
@@ -258,7 +155,7 @@ void check_forward(const Entries<T>& k, const Case& c, unsigned seed) {
   e.shift = eh.data();
   e.accumulate = accumulate;
   e.activation = Activation(seed % 4);
-  e.slope = 0.25;
+  e.slope = kSlope;
   Values want = reference_forward(c.p, read, w, c.y);
   std::vector<double> sum(std::size_t(c.y.c), 1.0), sum_sq(std::size_t(c.y.c), 2.0), size(std::size_t(c.y.c), 0.0);
   for (int64_t i = 0; i < c.y.size(); ++i) {
@@ -266,8 +163,7 @@ void check_forward(const Entries<T>& k, const Case& c, unsigned seed) {
     double& v = want.v[std::size_t(i)];
     v = v * (scale ? double(es[ch]) : 1) + double(eh[ch]);
     if (accumulate) v += before.v[std::size_t(i)];
-    if (e.activation != Activation::none && v < 0) v = e.activation == Activation::leaky_relu ? v * 0.25 : 0;
-    if (e.activation == Activation::relu6) v = std::min(v, 6.0);
+    v = activated(e.activation, v, kSlope);
     sum[ch] += v, sum_sq[ch] += v * v, size[ch] += std::abs(v);
   }
   for (int threads : {1, 2, 3, 2}) {
@@ -275,7 +171,7 @@ void check_forward(const Entries<T>& k, const Case& c, unsigned seed) {
     Nhwc<T> y(before, c.y_extra, c.row_gap);
     std::vector<double> s(std::size_t(c.y.c), 1.0), q(std::size_t(c.y.c), 2.0);
     e.sum = s.data(), e.sum_sq = q.data();
-    k.forward()(c.p, xs.view(), ws.view(), packed.data(), y.view(), {rs.data(), rh.data(), relu}, e);
+    k.forward()(c.p, xs.view(), ws.view(), packed.data(), y.view(), {rs.data(), rh.data(), reading, kSlope}, e);
     EXPECT_TRUE(same(y.values(), rounded<T>(want))) << "fused, " << threads << " threads";
     EXPECT_TRUE(y.surroundings_intact()) << "fused";
     for (std::size_t i = 0; i < s.size(); ++i) {
@@ -302,15 +198,18 @@ void check_backward_data(const Entries<T>& k, const Case& c, unsigned seed) {
   const Values x = numbers(c.x, seed + 2), before = numbers(c.x, seed + 3);
   const Nhwc<T> xs(x, c.x_extra + 2, 2 * c.row_gap);
   using P = Parameter<T>;
-  const std::vector<P> scale = channel_numbers<P>(c.x.c, seed + 4), shift = channel_numbers<P>(c.x.c, seed + 5);
+  const std::vector<P> scale = channel_numbers<P>(c.x.c, seed + 4, kPast6);
+  const std::vector<P> shift = channel_numbers<P>(c.x.c, seed + 5, kPast6);
   const std::vector<P> center = channel_numbers<P>(c.x.c, seed + 6);
   const bool centered = seed % 4 > 1;
-  const bool relu = seed % 3, accumulate = seed % 2;
+  const bool accumulate = seed % 2;
+  const Activation activation = Activation(seed / 2 % 4);
   Values want = before;
   std::vector<double> sum_d(std::size_t(c.x.c), 1.0), sum_dx(std::size_t(c.x.c), 2.0), size(std::size_t(c.x.c), 0.0);
   for (int64_t i = 0; i < c.x.size(); ++i) {
     const auto ch = std::size_t(i / (c.x.h * c.x.w) % c.x.c), at = std::size_t(i);
-    const double d = relu && x.v[at] * double(scale[ch]) + double(shift[ch]) <= 0 ? 0 : plain.v[at];
+    const double d =
+        plain.v[at] * activation_slope(activation, x.v[at] * double(scale[ch]) + double(shift[ch]), kSlope);
     want.v[at] = d * double(scale[ch]) + (accumulate ? before.v[at] : 0);
     sum_d[ch] += d, sum_dx[ch] += d * (x.v[at] - (centered ? double(center[ch]) : 0)), size[ch] += std::abs(d);
   }
@@ -320,7 +219,8 @@ void check_backward_data(const Entries<T>& k, const Case& c, unsigned seed) {
     std::vector<double> d(std::size_t(c.x.c), 1.0), dx(std::size_t(c.x.c), 2.0);
     ConvGate gate;
     gate.x = xs.view();
-    gate.scale = scale.data(), gate.shift = shift.data(), gate.relu = relu;
+    gate.scale = scale.data(), gate.shift = shift.data();
+    gate.activation = activation, gate.slope = kSlope;
     gate.sum_d = d.data(), gate.sum_dx = dx.data();
     if (centered) gate.center = center.data();
     if (c.x.size() > 0) {
@@ -341,14 +241,17 @@ void check_backward_weight(const Entries<T>& k, const Case& c, unsigned seed) {
   const Values x = numbers(c.x, seed), gy = numbers(c.y, seed + 1);
   const Nhwc<T> xs(x, c.x_extra, c.row_gap), gys(gy, c.y_extra, c.row_gap);
   using P = Parameter<T>;
-  const std::vector<P> scale = channel_numbers<P>(c.x.c, seed + 2), shift = channel_numbers<P>(c.x.c, seed + 3);
+  const std::vector<P> scale = channel_numbers<P>(c.x.c, seed + 2, kPast6);
+  const std::vector<P> shift = channel_numbers<P>(c.x.c, seed + 3, kPast6);
+  const Activation activation = Activation((seed + 1) % 4);
   for (bool reader : {false, true})
     for (bool accumulate : {false, true}) {
       Values read = x, before = numbers(c.w, seed + 4);
       if (reader)
         for (int64_t i = 0; i < c.x.size(); ++i) {
           const auto ch = std::size_t(i / (c.x.h * c.x.w) % c.x.c);
-          read.v[std::size_t(i)] = std::max(0.0, read.v[std::size_t(i)] * double(scale[ch]) + double(shift[ch]));
+          read.v[std::size_t(i)] =
+              activated(activation, read.v[std::size_t(i)] * double(scale[ch]) + double(shift[ch]), kSlope);
         }
       Values want = reference_backward_weight(c.p, read, gy, c.w);
       for (std::size_t i = 0; i < want.v.size(); ++i) {
@@ -359,7 +262,7 @@ void check_backward_weight(const Entries<T>& k, const Case& c, unsigned seed) {
         set_num_threads(threads);
         Weights<Parameter<T>> gw(before, c.w_channels_last);
         ConvReader r;
-        if (reader) r = {scale.data(), shift.data(), true};
+        if (reader) r = {scale.data(), shift.data(), activation, kSlope};
         k.weight()(c.p, xs.view(), gys.view(), gw.view(), accumulate, r);
         EXPECT_TRUE(same(gw.values(), want))
             << "reader " << reader << " accumulate " << accumulate << ", " << threads << " threads";
@@ -625,11 +528,11 @@ TEST_P(Conv, NaNPasses) {
   const Weights<float> ws(numbers(c.w, 2), false);
   const auto packed = k.packed(ConvPack::forward, c.p, ws.view());
   const std::vector<float> ones(20, 1.0f), zeros(20, 0.0f);
-  for (Activation a : {Activation::none, Activation::relu, Activation::relu6, Activation::leaky_relu}) {
+  for (Activation a : kActivations) {
     Nhwc<float> y(c.y, 0, 0);
     ConvEpilogue e;
     e.activation = a;
-    k.forward()(c.p, xs.view(), ws.view(), packed.data(), y.view(), {ones.data(), zeros.data(), true}, e);
+    k.forward()(c.p, xs.view(), ws.view(), packed.data(), y.view(), {ones.data(), zeros.data(), a, 0.5}, e);
     const Values v = y.values();
     for (int64_t o = 0; o < 40; ++o)
       for (int64_t h = 0; h < 6; ++h)

@@ -126,13 +126,14 @@ TEST(CudaChannels, NormNumbers) {
 TEST(CudaChannels, Affine) {
   AR_NEEDS_CUDA();
   each_case([&](const Dims& shape, Dtype t, Lie in, Lie out) {
-    const Array x = random(shape, t, in, 1, -8, 8), y(shape, t, out);
+    const Array x = random(shape, t, in, 1, -8, 8), y(shape, t, out), residual = random(shape, t, in, 4);
     const Array scale = per_channel(shape, t, 2), shift = per_channel(shape, t, 3);
     for (Activation act : {Activation::none, Activation::relu, Activation::relu6, Activation::leaky_relu})
-      compare({&x, &scale, &shift, &y},
+      compare({&x, &scale, &shift, &y, &residual},
               [&](const Side& s) -> std::vector<double> {
-                s.k.channel_affine[s[0].dtype](s[0], s[1].data, s[2].data, act, s[3]);
-                s.k.channel_affine[s[0].dtype](s[0], s[1].data, s[2].data, act, s[0]);  // in place
+                const auto affine = s.k.channel_affine[s[0].dtype];
+                affine(s[0], s[1].data, s[2].data, s[4], act, 0.25, s[3]);
+                affine(s[0], s[1].data, s[2].data, {}, act, 0.25, s[0]);  // in place
                 return {};
               },
               {2, 10});
@@ -156,16 +157,17 @@ TEST(CudaChannels, AffineAdd) {
 TEST(CudaChannels, Gate) {
   AR_NEEDS_CUDA();
   each_case([&](const Dims& shape, Dtype t, Lie in, Lie out) {
-    const Array g = random(shape, t, in), x = random(shape, t, Lie::narrow, 4), old = random(shape, t, out, 5);
+    const Array g = random(shape, t, in), x = random(shape, t, Lie::narrow, 4, -8, 8), old = random(shape, t, out, 5);
     const Array fresh(shape, t, out), scale = per_channel(shape, t, 2), shift = per_channel(shape, t, 3);
     const Array center = per_channel(shape, t, 6);
-    for (bool relu : {false, true})
+    for (Activation act : {Activation::none, Activation::relu, Activation::relu6, Activation::leaky_relu})
       for (bool accumulate : {false, true})
         compare({&g, &x, &scale, &shift, accumulate ? &old : &fresh, &center},
                 [&](const Side& s) {
                   Sums sums(s, shape[1]);
                   ConvGate gate;
-                  gate.x = s[1], gate.scale = s[2].data, gate.shift = s[3].data, gate.relu = relu;
+                  gate.x = s[1], gate.scale = s[2].data, gate.shift = s[3].data;
+                  gate.activation = act, gate.slope = 0.25;
                   if (accumulate) gate.center = s[5].data;
                   gate.sum_d = sums.a.data(), gate.sum_dx = sums.b.data();
                   s.k.channel_gate[s[0].dtype](s[0], s[4], accumulate, gate);
@@ -195,7 +197,8 @@ TEST(CudaChannels, NormReluPool2) {
                   [&](const Side& s) {
                     Sums sums(s, shape[1]);
                     ConvGate gate;
-                    gate.x = s[1], gate.scale = s[2].data, gate.shift = s[3].data, gate.relu = true;
+                    gate.x = s[1], gate.scale = s[2].data, gate.shift = s[3].data;
+                    gate.activation = Activation::relu;
                     gate.sum_d = sums.a.data(), gate.sum_dx = sums.b.data();
                     s.k.norm_relu_pool2_backward[s[0].dtype](s[0], s[4], accumulate, gate);
                     return sums.both();
@@ -260,7 +263,7 @@ TEST(CudaPool, MaxAndAverage) {
                   [&](const Side& s) -> std::vector<double> {
                     s.k.max_pool2d[s[0].dtype](c.p, s[0], s[1], View{});
                     s.k.max_pool2d[s[0].dtype](c.p, s[0], s[1], s[2]);
-                    s.k.max_pool2d_backward[s[0].dtype](s[3], s[2], s[4]);
+                    s.k.max_pool2d_backward[s[0].dtype](c.p, s[3], s[2], s[4]);
                     return {};
                   },
                   {4, 4});

@@ -68,7 +68,7 @@ TEST(CudaConv, ForwardWithReaderAndEpilogue) {
     const Array in_shift = random({c.x[1]}, parameter, Lie::dense, 5),
                 scale = random({c.y[1]}, parameter, Lie::dense, 6);
     const Array shift = random({c.y[1]}, parameter, Lie::dense, 7);
-    for (int variant = 0; variant < 6; ++variant) {
+    for (int variant = 0; variant < 7; ++variant) {
       SCOPED_TRACE(variant);
       const bool accumulate = variant == 3 || variant == 4;
       compare({&x, &w, accumulate ? &old : &fresh, &in_scale, &in_shift, &scale, &shift},
@@ -77,7 +77,8 @@ TEST(CudaConv, ForwardWithReaderAndEpilogue) {
                 Numbers sums(s, 2 * c.y[1], 1);
                 ConvReader reader;
                 ConvEpilogue e;
-                if (variant == 1 || variant == 4) reader = {s[3].data, s[4].data, true};
+                if (variant == 1 || variant == 4) reader = {s[3].data, s[4].data, Activation::relu};
+                if (variant == 6) reader = {s[3].data, s[4].data, Activation::leaky_relu, 0.25};
                 if (variant == 2) e.shift = s[6].data;
                 if (variant == 4) e.scale = s[5].data, e.shift = s[6].data, e.activation = Activation::relu;
                 if (variant == 3) e.activation = Activation::relu6;
@@ -110,7 +111,7 @@ TEST(CudaConv, BackwardDataWithGate) {
                   Numbers sums(s, 2 * c.x[1], 1);
                   ConvGate gate;
                   if (gated) {
-                    gate.x = s[2], gate.scale = s[4].data, gate.shift = s[5].data, gate.relu = true;
+                    gate.x = s[2], gate.scale = s[4].data, gate.shift = s[5].data, gate.activation = Activation::relu;
                     gate.sum_d = sums.data(), gate.sum_dx = sums.data() + c.x[1];
                   }
                   s.k.conv2d_backward_data[type](c.p, s[0], s[1], packed(s, ConvPack::backward_data, c.p, s[1], type),
@@ -134,7 +135,7 @@ TEST(CudaConv, BackwardWeight) {
         compare({&x, &gy, accumulate ? &old : &fresh, &scale, &shift},
                 [&](const Side& s) -> std::vector<double> {
                   ConvReader reader;
-                  if (read) reader = {s[3].data, s[4].data, true};
+                  if (read) reader = {s[3].data, s[4].data, Activation::relu};
                   s.k.conv2d_backward_weight[s[0].dtype](c.p, s[0], s[1], s[2], accumulate, reader);
                   return {};
                 },

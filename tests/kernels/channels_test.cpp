@@ -1,3 +1,4 @@
+#include "tests/activation.h"
 #include "tests/kernels/kernel_test.h"
 
 namespace ar::testing {
@@ -69,23 +70,28 @@ TEST_P(Channels, SumsOfManyPixels) {
   for (std::size_t c = 0; c < 40; ++c) EXPECT_NEAR(got[c], want[c], 2e-7 * want[c]);
 }
 
+constexpr double kSlope = 0.25;
+
 TEST_P(Channels, Affine) {
   each_case([&](const Dims& shape, Dtype t, Lie in, Lie out) {
-    for (Activation act : {Activation::none, Activation::relu, Activation::relu6, Activation::leaky_relu}) {
+    for (Activation act : kActivations) {
       Array x(shape, t, in), scale = per_channel(shape[1], t, 2), shift = per_channel(shape[1], t, 3);
+      Array residual(shape, t, Lie::narrow);
       x.randomise(1, -8, 8);
-      std::vector<double> want;
+      residual.randomise(4);
+      std::vector<double> want, added;
       for (int64_t i = 0; i < x.numel(); ++i) {
         const int64_t c = channel_of(shape, i);
         const double v = x.get(i) * scale.get(c) + shift.get(c);
-        want.push_back(act == Activation::none         ? v
-                       : act == Activation::leaky_relu ? (v > 0 ? v : 0.01 * v)
-                       : act == Activation::relu       ? std::max(v, 0.0)
-                                                       : std::min(std::max(v, 0.0), 6.0));
+        want.push_back(activated(act, v, kSlope));
+        added.push_back(activated(act, v + residual.get(i), kSlope));
       }
-      auto run = [&](const View& from, const View& to) {
-        k().channel_affine[t](from, scale.view().data, shift.view().data, act, to);
+      auto run = [&](const View& from, const View& to, const View& more = {}) {
+        k().channel_affine[t](from, scale.view().data, shift.view().data, more, act, kSlope, to);
       };
+      EXPECT_TRUE(near(run_checked([&] { return Array(shape, t, out); }, [&](Array& y) { run(x, y, residual); }), added,
+                       t, 2, 10))
+          << "with a residual";
       EXPECT_TRUE(
           near(run_checked([&] { return Array(shape, t, out); }, [&](Array& y) { run(x, y); }), want, t, 2, 10));
       if (in == Lie::expanded) continue;
@@ -97,9 +103,9 @@ TEST_P(Channels, Affine) {
 TEST_P(Channels, AffineKeepsNan) {
   Array x({2, 20}, Dtype::f32), y({2, 20}, Dtype::f32), one({20}, Dtype::f32);
   one.assign([](int64_t) { return 1; });
-  for (Activation act : {Activation::none, Activation::relu, Activation::relu6, Activation::leaky_relu}) {
+  for (Activation act : kActivations) {
     y.assign([](int64_t) { return 0; });
-    k().channel_affine.f32(x, one.view().data, one.view().data, act, y);
+    k().channel_affine.f32(x, one.view().data, one.view().data, {}, act, kSlope, y);
     for (double v : y.values()) EXPECT_TRUE(std::isnan(v));
   }
 }
@@ -118,51 +124,51 @@ TEST_P(Channels, AffineAdd) {
   });
 }
 
-/// One row per variant of the gate.
-struct GateCase {
-  bool relu, accumulate;
-};
-const GateCase kGateCases[] = {{false, false}, {false, true}, {true, false}, {true, true}};
+/// f(activation, accumulate) for each variant of the gate.
+template <class F>
+void each_gate(F f) {
+  for (Activation act : kActivations)
+    for (bool accumulate : {false, true}) f(act, accumulate);
+}
 
 TEST_P(Channels, Gate) {
   each_case([&](const Dims& shape, Dtype t, Lie in, Lie out) {
-    for (const GateCase& c : kGateCases) {
+    each_gate([&](Activation act, bool accumulate) {
       Array g(shape, t, in), x(shape, t, Lie::narrow), gx0(shape, t, out);
       Array scale = per_channel(shape[1], t, 2), shift = per_channel(shape[1], t, 3),
             center = per_channel(shape[1], t, 6);
       g.randomise(1);
-      x.randomise(4);
-      if (c.accumulate) gx0.randomise(5);
+      x.randomise(4, -8, 8);
+      if (accumulate) gx0.randomise(5);
       std::vector<double> want, sum_d(std::size_t(shape[1]), 1.0), sum_dx(std::size_t(shape[1]), 2.0);
       const auto d0 = sum_d, dx0 = sum_dx;
       for (int64_t i = 0; i < x.numel(); ++i) {
         const int64_t ch = channel_of(shape, i);
-        const bool open = !c.relu || x.get(i) * scale.get(ch) + shift.get(ch) > 0;
-        const double d = open ? g.get(i) : 0;
-        want.push_back(d * scale.get(ch) + (c.accumulate ? gx0.get(i) : 0));
+        const double d = g.get(i) * activation_slope(act, x.get(i) * scale.get(ch) + shift.get(ch), kSlope);
+        want.push_back(d * scale.get(ch) + (accumulate ? gx0.get(i) : 0));
         sum_d[std::size_t(ch)] += d;
-        sum_dx[std::size_t(ch)] += d * (x.get(i) - (c.accumulate ? center.get(ch) : 0));
+        sum_dx[std::size_t(ch)] += d * (x.get(i) - (accumulate ? center.get(ch) : 0));
       }
-      const auto got = run_checked(
-          [&] { return gx0; },
-          [&](Array& gx) {
-            auto d = d0, dx = dx0;
-            ConvGate gate{x.view(), scale.view().data, shift.view().data, c.relu, d.data(), dx.data(), nullptr};
-            if (c.accumulate) gate.center = center.view().data;
-            k().channel_gate[t](g, gx, c.accumulate, gate);
-            expect_sums(d, sum_d, t);
-            expect_sums(dx, sum_dx, t);
-          });
+      const auto got = run_checked([&] { return gx0; },
+                                   [&](Array& gx) {
+                                     auto d = d0, dx = dx0;
+                                     ConvGate gate{x.view(), scale.view().data, shift.view().data, act,
+                                                   kSlope,   d.data(),          dx.data(),         nullptr};
+                                     if (accumulate) gate.center = center.view().data;
+                                     k().channel_gate[t](g, gx, accumulate, gate);
+                                     expect_sums(d, sum_d, t);
+                                     expect_sums(dx, sum_dx, t);
+                                   });
       EXPECT_TRUE(near(got, want, t, 2, 4));
-      if (c.accumulate || in == Lie::expanded) continue;
-      const auto in_place = run_checked(
-          [&] { return g; },
-          [&](Array& gx) {
-            k().channel_gate[t](gx, gx, false,
-                                {x.view(), scale.view().data, shift.view().data, c.relu, nullptr, nullptr, nullptr});
-          });
+      if (accumulate || in == Lie::expanded) return;
+      const auto in_place = run_checked([&] { return g; },
+                                        [&](Array& gx) {
+                                          k().channel_gate[t](gx, gx, false,
+                                                              {x.view(), scale.view().data, shift.view().data, act,
+                                                               kSlope, nullptr, nullptr, nullptr});
+                                        });
       EXPECT_TRUE(near(in_place, want, t, 2, 4)) << "in place";
-    }
+    });
   });
 }
 
@@ -191,32 +197,32 @@ TEST_P(Channels, NormReluPool2) {
                         [&](Array& y) { k().norm_relu_pool2[t](x, scale.view().data, shift.view().data, y); });
         EXPECT_TRUE(near(got, want, t, 4, 1));
 
-        for (const GateCase& c : kGateCases) {
+        each_gate([&](Activation act, bool accumulate) {
           Array gy(pooled, t, lie), gx0(shape, t, lie);
           gy.randomise(4);
-          if (c.accumulate) gx0.randomise(5);
+          if (accumulate) gx0.randomise(5);
           std::vector<double> gx(x.values().size()), sum_d(std::size_t(shape[1]), 0.0), sum_dx = sum_d;
-          for (int64_t i = 0; c.accumulate && i < x.numel(); ++i) gx[std::size_t(i)] = gx0.get(i);
+          for (int64_t i = 0; accumulate && i < x.numel(); ++i) gx[std::size_t(i)] = gx0.get(i);
           for (int64_t i = 0; i < pooled.product(); ++i)
             for (int tap = 0; tap < 4; ++tap) {
               const int64_t s = source(i, tap), ch = channel_of(shape, s);
-              const double d = !c.relu || norm(s) > 0 ? gy.get(i) / 4 : 0;
+              const double d = gy.get(i) / 4 * activation_slope(act, norm(s), kSlope);
               gx[std::size_t(s)] += d * scale.get(ch);
               sum_d[std::size_t(ch)] += d;
               sum_dx[std::size_t(ch)] += d * x.get(s);
             }
-          const auto back =
-              run_checked([&] { return gx0; },
-                          [&](Array& to) {
-                            std::vector<double> d(sum_d.size()), dx(sum_d.size());
-                            k().norm_relu_pool2_backward[t](
-                                gy, to, c.accumulate,
-                                {x.view(), scale.view().data, shift.view().data, c.relu, d.data(), dx.data(), nullptr});
-                            expect_sums(d, sum_d, t);
-                            expect_sums(dx, sum_dx, t);
-                          });
+          const auto back = run_checked(
+              [&] { return gx0; },
+              [&](Array& to) {
+                std::vector<double> d(sum_d.size()), dx(sum_d.size());
+                k().norm_relu_pool2_backward[t](
+                    gy, to, accumulate,
+                    {x.view(), scale.view().data, shift.view().data, act, kSlope, d.data(), dx.data(), nullptr});
+                expect_sums(d, sum_d, t);
+                expect_sums(dx, sum_dx, t);
+              });
           EXPECT_TRUE(near(back, gx, t, 4, 2));
-        }
+        });
       }
 }
 

@@ -84,7 +84,7 @@ TEST_P(Pool, Max) {
             gx[std::size_t(plane * c.x[2] * c.x[3]) + std::size_t(where[std::size_t(i)])] += gy.get(i);
           });
           const auto back = run_checked([&] { return Array(c.x, t, lie); },
-                                        [&](Array& to) { k().max_pool2d_backward[t](gy, indices, to); });
+                                        [&](Array& to) { k().max_pool2d_backward[t](c.p, gy, indices, to); });
           EXPECT_TRUE(near(back, gx, t, 4, 2));
         }
 }
@@ -171,7 +171,7 @@ TEST_P(Pool, Nothing) {
   Array x({0, 3, 4, 4}, Dtype::f32), y({0, 3, 2, 2}, Dtype::f32), indices({0, 3, 2, 2}, Dtype::i32);
   const PoolParams p{.kernel_h = 2, .kernel_w = 2, .stride_h = 2, .stride_w = 2};
   k().max_pool2d.f32(p, x, y, indices);
-  k().max_pool2d_backward.f32(y, indices, x);
+  k().max_pool2d_backward.f32(p, y, indices, x);
   k().avg_pool2d.f32(p, x, y);
   k().avg_pool2d_backward.f32(p, y, x);
   k().adaptive_avg_pool2d.f32(x, y);

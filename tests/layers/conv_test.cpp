@@ -4,6 +4,7 @@
 #include "autograd/elementwise.h"
 #include "autograd/reduce.h"
 #include "tensor/backend.h"
+#include "tests/activation.h"
 #include "tests/layers/reference.h"
 
 using namespace ar;
@@ -101,42 +102,36 @@ class ConvFusion : public testing::TestWithParam<Dtype> {
 INSTANTIATE_TEST_SUITE_P(Dtypes, ConvFusion, testing::Values(Dtype::f32, Dtype::f64),
                          [](const auto& info) { return name_of(info.param); });
 
-/// relu(x * scale + shift)
-Array normed(const Array& x, const Tensor& scale, const Tensor& shift, bool relu) {
+/// activation(x * scale + shift)
+Array normed(const Array& x, const Tensor& scale, const Tensor& shift, Activation activation) {
   const auto s = scale.to_vector<double>(), h = shift.to_vector<double>();
-  return reference::map_channels(x, [&](int64_t c, double v) {
-    const double y = v * s[c] + h[c];
-    return relu && y < 0 ? 0 : y;
-  });
+  return reference::map_channels(x, [&](int64_t c, double v) { return activated(activation, v * s[c] + h[c], 0.1); });
 }
 
 TEST_P(ConvFusion, ReaderNormsBeforeThePadding) {
   const Tensor scale = random("scale", {20}, dtype), shift = random("shift", {20}, dtype);
-  for (bool relu : {false, true})
+  for (Activation activation : kActivations)
     for (int64_t k : {1, 3}) {
       const Tensor wk = k == 3 ? w : random("w1", {24, 20, 1, 1}, dtype);
       const Conv2dOptions o{.padding = k / 2};
-      const Array expected = reference::conv2d(normed(Array(x), scale, shift, relu), Array(wk), {}, o);
-      expect_close(ops::conv2d(x, wk, o, {scale, shift, relu}), expected, eps, "y");
+      const Array expected = reference::conv2d(normed(Array(x), scale, shift, activation), Array(wk), {}, o);
+      expect_close(ops::conv2d(x, wk, o, {scale, shift, activation, 0.1}), expected, eps, "y");
 
       const Tensor gy = random("gy", expected.shape, dtype);
       Array gx(x.shape()), gw(wk.shape());
-      reference::conv2d_backward(normed(Array(x), scale, shift, relu), Array(wk), Array(gy), o, gx, gw);
-      expect_close(ops::conv2d_backward_weight(x, gy, wk, o, {scale, shift, relu}), gw, eps, "gw");
+      reference::conv2d_backward(normed(Array(x), scale, shift, activation), Array(wk), Array(gy), o, gx, gw);
+      expect_close(ops::conv2d_backward_weight(x, gy, wk, o, {scale, shift, activation, 0.1}), gw, eps, "gw");
     }
 }
 
 TEST_P(ConvFusion, EpilogueScalesAddsActivatesAndSums) {
   const Tensor scale = random("scale", {24}, dtype), shift = random("shift", {24}, dtype);
   const Tensor before = random("before", {2, 24, 6, 7}, dtype);
-  for (Activation activation : {Activation::none, Activation::relu, Activation::relu6, Activation::leaky_relu}) {
-    Array expected = normed(reference::conv2d(Array(x), Array(w), {}, options), scale, shift, false);
+  for (Activation activation : kActivations) {
+    Array expected = normed(reference::conv2d(Array(x), Array(w), {}, options), scale, shift, Activation::none);
     for (size_t i = 0; i < expected.v.size(); ++i) {
       double& v = expected.v[i];
-      v += Array(before).v[i];
-      if (activation == Activation::relu) v = std::max(v, 0.0);
-      if (activation == Activation::relu6) v = std::min(std::max(v, 0.0), 6.0);
-      if (activation == Activation::leaky_relu && v < 0) v *= 0.1;
+      v = activated(activation, v + Array(before).v[i], 0.1);
     }
     const Tensor out = before.clone();
     const Tensor sums = full({24}, 1, {.dtype = Dtype::f64}), sums_sq = full({24}, 2, {.dtype = Dtype::f64});
@@ -187,18 +182,18 @@ TEST_P(ConvFusion, GradientsAccumulate) {
   expect_close(ops::conv2d_backward_weight(x, gy, w, options, {}, out_w, true), gw, eps, "gw");
 }
 
-TEST_P(ConvFusion, GateIsTheGradientOfNormAndRelu) {
+TEST_P(ConvFusion, GateIsTheGradientOfNormAndActivation) {
   const Tensor scale = random("scale", {20}, dtype), shift = random("shift", {20}, dtype);
   const Tensor gy = random("gy", {2, 24, 6, 7}, dtype), before = random("before", x.shape(), dtype);
   const auto s = values(scale), h = values(shift);
-  for (bool relu : {false, true}) {
+  for (Activation activation : kActivations) {
     Array g(x.shape()), gw(w.shape()), expected = Array(before);
     reference::conv2d_backward(Array(x), Array(w), Array(gy), options, g, gw);
     std::vector<double> sum_d(20), sum_dx(20);
     const Array xr(x);
     size_t i = 0;
     const Array d = reference::map_channels(g, [&](int64_t c, double v) {
-      const double xv = xr.v[i], dv = !relu || xv * s[c] + h[c] > 0 ? v : 0;
+      const double xv = xr.v[i], dv = v * activation_slope(activation, xv * s[c] + h[c], 0.1);
       expected.v[i++] += dv * s[c];
       sum_d[c] += dv;
       sum_dx[c] += dv * xv;
@@ -206,7 +201,8 @@ TEST_P(ConvFusion, GateIsTheGradientOfNormAndRelu) {
     });
     const Tensor d_sums = zeros({20}, {.dtype = Dtype::f64}), dx_sums = zeros({20}, {.dtype = Dtype::f64});
     const Tensor out = before.clone();
-    ops::conv2d_backward_data(gy, w, x.shape(), options, {x, scale, shift, relu, d_sums, dx_sums}, out, true);
+    ops::conv2d_backward_data(gy, w, x.shape(), options, {x, scale, shift, activation, 0.1, d_sums, dx_sums}, out,
+                              true);
     expect_close(out, expected, eps, "gx");
     const auto got_d = values(d_sums), got_dx = values(dx_sums);
     for (int c = 0; c < 20; ++c) {

@@ -46,11 +46,13 @@ Norm norm(const Array& x, const Array& gy, const Moments& m, bool of_batch, cons
   r.y = reference::map_channels(x, [&](int64_t c, double v) {
     const double y = normed(c, v) * weight[c] + bias[c];
     if (activation == Activation::none) return y;
+    if (activation == Activation::leaky_relu && y < 0) return 0.01 * y;
     return std::min(std::max(y, 0.0), activation == Activation::relu6 ? 6.0 : std::numeric_limits<double>::infinity());
   });
   size_t i = 0;
   const Array d = reference::map_channels(gy, [&](int64_t, double v) {
     const double y = r.y.v[i++];
+    if (activation == Activation::leaky_relu) return y > 0 ? v : 0.01 * v;
     return activation == Activation::none || (y > 0 && (activation == Activation::relu || y < 6)) ? v : 0;
   });
   r.gbias = reference::channel_sums(d);
@@ -65,12 +67,12 @@ Norm norm(const Array& x, const Array& gy, const Moments& m, bool of_batch, cons
 }
 
 class BatchNorm : public testing::TestWithParam<std::tuple<Dims, Dtype, Activation>> {};
-INSTANTIATE_TEST_SUITE_P(Shapes, BatchNorm,
-                         testing::Combine(testing::Values(Dims{6, 5}, Dims{3, 4, 7}, Dims{2, 5, 3, 4},
-                                                          Dims{4, 37, 6, 5}, Dims{2, 3, 2, 3, 4}, Dims{1, 3, 5, 1},
-                                                          Dims{2, 1, 3, 3}),
-                                          testing::Values(Dtype::f32, Dtype::f64),
-                                          testing::Values(Activation::none, Activation::relu, Activation::relu6)));
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, BatchNorm,
+    testing::Combine(testing::Values(Dims{6, 5}, Dims{3, 4, 7}, Dims{2, 5, 3, 4}, Dims{4, 37, 6, 5},
+                                     Dims{2, 3, 2, 3, 4}, Dims{1, 3, 5, 1}, Dims{2, 1, 3, 3}),
+                     testing::Values(Dtype::f32, Dtype::f64),
+                     testing::Values(Activation::none, Activation::relu, Activation::relu6, Activation::leaky_relu)));
 
 TEST_P(BatchNorm, TrainingAndEvaluation) {
   const auto& [shape, dtype, activation] = GetParam();
@@ -210,8 +212,6 @@ TEST(BatchNormErrors, SayTheRuleAndWhatCame) {
   EXPECT_EQ(error(zeros({4, 3}, {.dtype = Dtype::i64}), {}, {}), "batch_norm: x must be floating, it is int64");
   EXPECT_EQ(error(zeros({1, 3, 1, 1}), v3, v3, {}, {.training = true}),
             "batch_norm: training needs more than one value per channel, x is [1,3,1,1]");
-  EXPECT_EQ(error(zeros({4, 3}), v3, v3, {}, {.activation = Activation::leaky_relu}),
-            "batch_norm: leaky_relu cannot be fused, apply it to the result");
   const Variable x(random("x", {4, 3}, Dtype::f32), true);
   const Variable y = sum(batch_norm(x, {}, {}, {}, {}, {.training = true}));
   x.value().fill(1);
@@ -244,7 +244,7 @@ TEST(NormReluPool2, PoolsTheNormedImage) {
       expect_close(ops::norm_relu_pool2(x, scale, shift), y, tolerance(dtype), "y");
       const Tensor d_sums = zeros({shape[1]}, {.dtype = Dtype::f64}), dx_sums = zeros_like(d_sums);
       const Tensor out = before.clone();
-      ops::norm_relu_pool2_backward(gy, {x, scale, shift, true, d_sums, dx_sums}, out, true);
+      ops::norm_relu_pool2_backward(gy, {x, scale, shift, Activation::relu, 0, d_sums, dx_sums}, out, true);
       const Vector got_d = d_sums.to_vector<double>(), got_dx = dx_sums.to_vector<double>();
       expect_close(out, gx, tolerance(dtype), "gx");
       for (int c = 0; c < shape[1]; ++c) {

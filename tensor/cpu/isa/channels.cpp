@@ -1,4 +1,5 @@
 // Passes over channels: sums for batch statistics, scale and shift with an activation, and the gradients of both.
+#include "tensor/cpu/isa/activation.h"
 #include "tensor/cpu/isa/channel_sums.h"
 #include "tensor/cpu/isa/channels_last.h"
 
@@ -77,32 +78,24 @@ void channel_sums(const View& x, double* sum, double* sum_sq) {
 
 // ---- scale and shift ----
 
-template <Activation act, class T>
-Vec<T> activate(Vec<T> x) {
-  const Vec<T> zero = Vec<T>::zero();
-  if constexpr (act == Activation::relu) return max(zero, x);
-  if constexpr (act == Activation::relu6) return min(Vec<T>::set1(6), max(zero, x));
-  if constexpr (act == Activation::leaky_relu) return select(x > zero, x, x * Vec<T>::set1(T(0.01)));
-  return x;
-}
-
-/// y = f(scale, shift, x, y) for all elements.
-template <class T, class F>
-void map_channels(const View& x, const void* scale, const void* shift, const View& y, bool reads_y, F&& f) {
-  const int64_t channels = x.shape[1];
+/// y = f(scale, shift, x, other) for all elements, of operands x, y (the other is what y holds) or x, other, y.
+template <class T, int K, class F>
+void map_channels(const View* const (&operands)[K], unsigned read, const void* scale, const void* shift, F&& f) {
   using W = Compute<T>;
   const W *const a = static_cast<const W*>(scale), *const b = static_cast<const W*>(shift);
-  ChannelsLast<2> v({&x, &y}, {reads_y ? 3u : 1u, 2});
-  const Strided<2> s = make_strided<2>({&v.view[0], &v.view[1]}, Order::memory, kAllButChannels);
-  parallel_walk(s, pixel_grain(channels), [&](char* const(&p)[2], int64_t pixels, int64_t) {
-    each_group<T>(s, p, pixels, channels, 0, [&]<int P>(const Group<T, 2, P>& group) {
+  const int64_t channels = operands[0]->shape[1];
+  ChannelsLast<K> v(operands, {read, 1u << (K - 1)});
+  const View* views[K];
+  for (int k = 0; k < K; ++k) views[k] = &v.view[k];
+  const Strided<K> s = make_strided(views, Order::memory, kAllButChannels);
+  parallel_walk(s, pixel_grain(channels), [&](char* const(&p)[K], int64_t pixels, int64_t) {
+    each_group<T>(s, p, pixels, channels, 0, [&]<int P>(const Group<T, K, P>& group) {
       each_vector<W>(channels, [&](int64_t j, auto io) {
         const Vec<W> va = io.load(a + j), vb = io.load(b + j);
         for (int i = 0; i < P; ++i) {
-          group.fetch(0, i, j, false);
-          group.fetch(1, i, j, true);
-          T* const to = group.at[1][i] + j;
-          io.store(f(va, vb, io.load(group.at[0][i] + j), reads_y ? io.load(to) : va), to);
+          for (int k = 0; k < K; ++k) group.fetch(k, i, j, k == K - 1);
+          const Vec<W> other = read & 2 ? io.load(group.at[1][i] + j) : va;
+          io.store(f(va, vb, io.load(group.at[0][i] + j), other), group.at[K - 1][i] + j);
         }
       });
     });
@@ -111,50 +104,53 @@ void map_channels(const View& x, const void* scale, const void* shift, const Vie
 }
 
 template <Activation act, class T>
-void affine(const View& x, const void* scale, const void* shift, const View& y) {
+void affine(const View& x, const void* scale, const void* shift, const View& residual, double slope, const View& y) {
   using V = Vec<Compute<T>>;
-  map_channels<T>(x, scale, shift, y, false, [](V a, V b, V v, V) { return activate<act>(fma(v, a, b)); });
+  const V vs = V::set1(Compute<T>(slope));
+  if (residual.data)
+    map_channels<T>({&x, &residual, &y}, 3, scale, shift,
+                    [vs](V a, V b, V v, V other) { return activate<act>(fma(v, a, b) + other, vs); });
+  else
+    map_channels<T>({&x, &y}, 1, scale, shift, [vs](V a, V b, V v, V) { return activate<act>(fma(v, a, b), vs); });
 }
 
 template <class T>
-void channel_affine(const View& x, const void* scale, const void* shift, Activation activation, const View& y) {
-  using F = void (*)(const View&, const void*, const void*, const View&);
-  static constexpr F by_activation[] = {&affine<Activation::none, T>, &affine<Activation::relu, T>,
-                                        &affine<Activation::relu6, T>, &affine<Activation::leaky_relu, T>};
-  by_activation[int(activation)](x, scale, shift, y);
+void channel_affine(const View& x, const void* scale, const void* shift, const View& residual, Activation activation,
+                    double slope, const View& y) {
+  by_activation(activation, [&]<Activation act>() { affine<act, T>(x, scale, shift, residual, slope, y); });
 }
 
 template <class T>
 void channel_affine_add(const View& x, const void* a, const void* b, const View& y) {
   using V = Vec<Compute<T>>;
-  map_channels<T>(x, a, b, y, true, [](V va, V vb, V v, V old) { return old + fma(v, vb, va); });
+  map_channels<T>({&x, &y}, 3, a, b, [](V va, V vb, V v, V old) { return old + fma(v, vb, va); });
 }
 
-// ---- the gate of norm + ReLU ----
+// ---- the gate of norm + activation ----
 
 template <class T>
 struct Gate {
   const T *scale, *shift, *center;  // at the first channel of the block; center null: 0
+  T slope;
   T *sum_d, *sum_dx;
 };
 template <class T>
 Gate<T> gate_from(const ConvGate& gate, int64_t channel, T* sum_d, T* sum_dx) {
   auto at = [&](const void* v) { return v ? static_cast<const T*>(v) + channel : nullptr; };
-  return {at(gate.scale), at(gate.shift), at(gate.center), sum_d, sum_dx};
+  return {at(gate.scale), at(gate.shift), at(gate.center), T(gate.slope), sum_d, sum_dx};
 }
 
 /// Pixels of the gradient, of x and of the result.
-template <bool relu, bool accumulate, class W, class T, int P>
+template <Activation act, bool accumulate, class W, class T, int P>
 void gate_pixels(const Gate<W>& gate, int64_t n, const Group<T, 3, P>& group) {
   each_vector<W>(n, [&](int64_t j, auto io) {
-    const Vec<W> zero = Vec<W>::zero(), scale = io.load(gate.scale + j), shift = io.load(gate.shift + j);
-    const Vec<W> center = gate.center ? io.load(gate.center + j) : zero;
+    const Vec<W> scale = io.load(gate.scale + j), shift = io.load(gate.shift + j), slope = Vec<W>::set1(gate.slope);
+    const Vec<W> center = gate.center ? io.load(gate.center + j) : Vec<W>::zero();
     Vec<W> sum_d = io.load(gate.sum_d + j), sum_dx = io.load(gate.sum_dx + j);
     for (int i = 0; i < P; ++i) {
       for (int k = 0; k < 3; ++k) group.fetch(k, i, j, k == 2);
       const Vec<W> v = io.load(group.at[1][i] + j);
-      Vec<W> d = io.load(group.at[0][i] + j);
-      if constexpr (relu) d = select(fma(v, scale, shift) > zero, d, zero);
+      const Vec<W> d = activation_gradient<act>(fma(v, scale, shift), io.load(group.at[0][i] + j), slope);
       T* const to = group.at[2][i] + j;
       io.store(accumulate ? fma(d, scale, io.load(to)) : d * scale, to);
       sum_d += d;
@@ -165,7 +161,7 @@ void gate_pixels(const Gate<W>& gate, int64_t n, const Group<T, 3, P>& group) {
   });
 }
 
-template <class T, bool relu, bool accumulate>
+template <class T, Activation act, bool accumulate>
 void gated(const View& g, const View& gx, const ConvGate& gate) {
   const int64_t channels = gx.shape[1];
   const View* const views[] = {&g, &gate.x, &gx};
@@ -177,7 +173,7 @@ void gated(const View& g, const View& gx, const ConvGate& gate) {
     const Gate<W> block = gate_from(gate, c, a, b);
     walk(s, begin, end, [&](char* const(&p)[3], int64_t pixels, int64_t) {
       each_group<T>(s, p, pixels, channels, c,
-                    [&](const auto& group) { gate_pixels<relu, accumulate>(block, n, group); });
+                    [&](const auto& group) { gate_pixels<act, accumulate>(block, n, group); });
     });
   });
   v.finish();
@@ -185,10 +181,9 @@ void gated(const View& g, const View& gx, const ConvGate& gate) {
 
 template <class T>
 void channel_gate(const View& g, const View& gx, bool accumulate, const ConvGate& gate) {
-  using F = void (*)(const View&, const View&, const ConvGate&);
-  static constexpr F table[2][2] = {{&gated<T, false, false>, &gated<T, false, true>},
-                                    {&gated<T, true, false>, &gated<T, true, true>}};
-  table[gate.relu][accumulate](g, gx, gate);
+  by_activation(gate.activation, [&]<Activation act>() {
+    accumulate ? gated<T, act, true>(g, gx, gate) : gated<T, act, false>(g, gx, gate);
+  });
 }
 
 // ---- norm, ReLU and 2x2 average pooling together ----
@@ -244,7 +239,7 @@ void zero_uncovered(const View& gx) {
   }
 }
 
-template <class T, bool relu, bool accumulate>
+template <class T, Activation act, bool accumulate>
 void gated_pool2(const View& gy, const View& gx, const ConvGate& gate) {
   const int64_t channels = gx.shape[1];
   using W = Compute<T>;
@@ -266,7 +261,7 @@ void gated_pool2(const View& gy, const View& gx, const ConvGate& gate) {
       }
       group.ahead[0] = 0;
       for (int k = 1; k < 3; ++k) group.ahead[k] = 4 * v.view[k].strides[3] * int64_t(sizeof(T));
-      gate_pixels<relu, accumulate>(block, n, group);
+      gate_pixels<act, accumulate>(block, n, group);
     }
   });
   v.finish();
@@ -274,10 +269,9 @@ void gated_pool2(const View& gy, const View& gx, const ConvGate& gate) {
 
 template <class T>
 void norm_relu_pool2_backward(const View& gy, const View& gx, bool accumulate, const ConvGate& gate) {
-  using F = void (*)(const View&, const View&, const ConvGate&);
-  static constexpr F table[2][2] = {{&gated_pool2<T, false, false>, &gated_pool2<T, false, true>},
-                                    {&gated_pool2<T, true, false>, &gated_pool2<T, true, true>}};
-  table[gate.relu][accumulate](gy, gx, gate);
+  by_activation(gate.activation, [&]<Activation act>() {
+    accumulate ? gated_pool2<T, act, true>(gy, gx, gate) : gated_pool2<T, act, false>(gy, gx, gate);
+  });
 }
 
 }  // namespace

@@ -32,8 +32,7 @@ void pack_taps(const View& w, const Compute<T>* from, const Phase& h, const Phas
                int64_t columns, std::ptrdiff_t i_step, T* out) {
   for (int64_t i = 0; i < h.count; ++i)
     for (int64_t j = 0; j < v.count; ++j, out += depth<T>(k) * kPanel<T>)
-      pack_panel(from + (h.last - i * h.tap_step) * w.strides[2] + (v.last - j * v.tap_step) * w.strides[3], k_step,
-                 i_step, k, columns, out);
+      pack_panel(from + h.tap(i) * w.strides[2] + v.tap(j) * w.strides[3], k_step, i_step, k, columns, out);
 }
 
 template <class T>
@@ -43,28 +42,21 @@ void pack_group(ConvPack mode, const ConvParams& p, const View& w, T* out) {
   const bool forward = mode == ConvPack::forward;
   const int64_t k = forward ? c : o, outs = forward ? o : c, panels = ceil_div(outs, kPanel<T>);
   const std::ptrdiff_t k_step = w.strides[forward ? 1 : 0], i_step = w.strides[forward ? 0 : 1];
-  auto phase_panels = [&](const Phase& h, const Phase& v, T* to) {
+  each_phase(mode, p, w, [&](const Phase& h, const Phase& v) {
     const int64_t panel_size = h.count * v.count * depth<T>(k) * kPanel<T>;
     parallel_for(panels, most(1, 16384 / most(1, panel_size)), [&](int64_t begin, int64_t end) {
       for (int64_t j = begin; j < end; ++j)
         pack_taps<T>(w, data + j * kPanel<T> * i_step, h, v, k, k_step, least(kPanel<T>, outs - j * kPanel<T>), i_step,
-                     to + j * panel_size);
+                     out + j * panel_size);
     });
-    return panels * panel_size;
-  };
-  const KernelAxis rows = rows_of(p, w), columns = columns_of(p, w);
-  if (forward) {  // taps in reading order: from 0 upwards
-    phase_panels({0, -1, rows.kernel, 0, 0}, {0, -1, columns.kernel, 0, 0}, out);
-    return;
-  }
-  for (int64_t a = 0; a < rows.stride; ++a)
-    for (int64_t b = 0; b < columns.stride; ++b) out += phase_panels(phase_of(rows, a), phase_of(columns, b), out);
+    out += panels * panel_size;
+  });
 }
 
 template <class T>
 void pack(ConvPack mode, const ConvParams& p, const View& w, void* packed) {
   T* out = static_cast<T*>(packed);
-  if (depthwise(p, w)) return depthwise_pack(w, static_cast<Compute<T>*>(packed));
+  if (depthwise(p, w)) return depthwise_pack(mode, p, w, static_cast<Compute<T>*>(packed));
   if constexpr (kWinograd<T>) {
     if (winograd<T>(p, w)) {
       const int64_t size = group_size<T>(mode, p, w), k = w.shape[mode == ConvPack::forward ? 1 : 0];
@@ -92,8 +84,7 @@ void forward(const ConvParams& p, const View& x, const View& w, const void* pack
   Correlation<T> c;
   c.h = forward_axis(rows_of(p, w), x.shape[2], y.shape[2]);
   c.w = forward_axis(columns_of(p, w), x.shape[3], y.shape[3]);
-  if (reader.scale)
-    c.reader = {static_cast<const W*>(reader.scale), zeros.get(reader.shift, x.shape[1], W(0)), reader.relu};
+  c.reader = reader_from(reader, x.shape[1], zeros);
   c.finish.accumulate = e.accumulate;
   c.finish.activation = e.activation;
   c.finish.slope = W(e.slope);
@@ -105,7 +96,7 @@ void forward(const ConvParams& p, const View& x, const View& w, const void* pack
   c.x = Images<const T>(x);
   c.y = Images<T>(y);
   c.sum = e.sum, c.sum_sq = e.sum_sq;
-  if (depthwise(p, w)) return depthwise_forward(c, rows_of(p, w), columns_of(p, w));
+  if (depthwise(p, w)) return correlate_depthwise(c, out, 1);
   if constexpr (kWinograd<T>)
     if (winograd<T>(p, w)) return correlate_winograd(c);
   const Correlation<T> all = c;
@@ -138,13 +129,13 @@ void backward_data(const ConvParams& p, const View& gy, const View& w, const voi
   if (gate.x.data) {
     all.gate_x = Images<const T>(gate.x);
     all.finish.gate = true;
-    all.finish.gate_relu = gate.relu;
+    all.finish.gate_activation = gate.activation;
+    all.finish.slope = W(gate.slope);
     all.finish.scale = ones.get(gate.scale, gx.shape[1], W(1));
     all.finish.shift = zeros.get(gate.shift, gx.shape[1], W(0));
     all.finish.center = centers.get(gate.center, gx.shape[1], W(0));
     all.sum = gate.sum_d, all.sum_sq = gate.sum_dx;
   }
-  if (depthwise(p, w)) return depthwise_backward_data(all, rows, columns);
   Correlation<T> c = all;
   // Every stride-th row and column of gx is an image of its own.
   auto phase_image = [](auto image, int64_t a, int64_t b, int64_t sh, int64_t sw) {
@@ -154,6 +145,21 @@ void backward_data(const ConvParams& p, const View& gy, const View& w, const voi
     image.row *= sh, image.pixel *= sw;
     return image;
   };
+  auto each_phase = [&](const Images<T>& y, const Images<const T>& gate_x, auto f) {
+    for (int64_t a = 0; a < rows.stride; ++a)
+      for (int64_t b = 0; b < columns.stride; ++b) {
+        c.h = backward_axis(rows, phase_of(rows, a), a, gx.shape[2], gy.shape[2]);
+        c.w = backward_axis(columns, phase_of(columns, b), b, gx.shape[3], gy.shape[3]);
+        c.y = phase_image(y, a, b, rows.stride, columns.stride);
+        c.gate_x = phase_image(gate_x, a, b, rows.stride, columns.stride);
+        f();
+      }
+  };
+  if (depthwise(p, w))
+    return each_phase(all.y, all.gate_x, [&] {
+      correlate_depthwise(c, 1, out);
+      c.packed += c.h.count * c.w.count * round_up(gy.shape[1], kLanes<T>) * kDepth<T>;
+    });
   for (int64_t g = 0; g < groups; ++g) {
     c.x = all.x.channel_range(g * out, out);
     if (all.finish.gate) {
@@ -162,19 +168,13 @@ void backward_data(const ConvParams& p, const View& gy, const View& w, const voi
     }
     if (all.sum) c.sum = all.sum + g * in;
     if (all.sum_sq) c.sum_sq = all.sum_sq + g * in;
-    for (int64_t a = 0; a < rows.stride; ++a)
-      for (int64_t b = 0; b < columns.stride; ++b) {
-        const Phase h = phase_of(rows, a), v = phase_of(columns, b);
-        c.h = backward_axis(rows, h, a, gx.shape[2], gy.shape[2]);
-        c.w = backward_axis(columns, v, b, gx.shape[3], gy.shape[3]);
-        c.y = phase_image(all.y.channel_range(g * in, in), a, b, rows.stride, columns.stride);
-        c.gate_x = phase_image(all.gate_x.channel_range(g * in, in), a, b, rows.stride, columns.stride);
-        bool done = false;
-        if constexpr (kWinograd<T>)
-          if ((done = winograd<T>(p, w))) correlate_winograd(c);
-        if (!done) correlate(c);
-        c.packed += c.panels() * c.panel_size();
-      }
+    each_phase(all.y.channel_range(g * in, in), all.gate_x.channel_range(g * in, in), [&] {
+      bool done = false;
+      if constexpr (kWinograd<T>)
+        if ((done = winograd<T>(p, w))) correlate_winograd(c);
+      if (!done) correlate(c);
+      c.packed += c.panels() * c.panel_size();
+    });
   }
 }
 

@@ -24,6 +24,7 @@ inline Axis forward_axis(const KernelAxis& a, int64_t in, int64_t out) {
 /// step, ...
 struct Phase {
   int64_t last, tap_step, count, first, step;
+  int64_t tap(int64_t i) const { return last - i * tap_step; }
 };
 inline Phase phase_of(const KernelAxis& a, int64_t phase) {
   const int64_t g = gcd(a.stride, a.dilation);
@@ -37,7 +38,16 @@ inline Axis backward_axis(const KernelAxis& a, const Phase& p, int64_t phase, in
   return {in > phase ? ceil_div(in - phase, a.stride) : 0, out, 1, p.first, p.step, p.count};
 }
 
-/// groups == C: each output channel reads one input channel. Its weights are packed [tap][O].
+/// f(rows, columns) for the phases in which weights are packed: forward one, with the taps in reading order.
+template <class F>
+inline void each_phase(ConvPack mode, const ConvParams& p, const View& w, F f) {
+  const KernelAxis rows = rows_of(p, w), columns = columns_of(p, w);
+  if (mode == ConvPack::forward) return f(Phase{0, -1, rows.kernel, 0, 0}, Phase{0, -1, columns.kernel, 0, 0});
+  for (int64_t a = 0; a < rows.stride; ++a)
+    for (int64_t b = 0; b < columns.stride; ++b) f(phase_of(rows, a), phase_of(columns, b));
+}
+
+/// groups == C: each output channel reads one input channel. Weights are packed as depthwise.h says.
 inline bool depthwise(const ConvParams& p, const View& w) { return w.shape[1] == 1 && p.groups > 1; }
 
 inline View weights_of_group(const View& w, int64_t group, int64_t groups, int64_t element_size) {

@@ -95,13 +95,14 @@ template <class T, class F>
 /// Two pixels side by side, out[k][2]; null: zeros.
 inline void read_pair(const bf16* x0, const bf16* x1, int64_t k, const Reader<float>& r, float* out) {
   using V = Vec<float>;
+  const V slope = V::set1(r.slope);
   for (int64_t c = 0; c < k; c += V::kLanes) {
     const int n = int(least(V::kLanes, k - c));
     auto read = [&](const bf16* x) __attribute__((always_inline)) {
       if (!x) return V::zero();
-      V v = V::load(x + c, n);
-      if (r.scale) v = fma(v, V::load(r.scale + c, n), V::load(r.shift + c, n));
-      return r.relu ? max(V::zero(), v) : v;
+      const V v = V::load(x + c, n);
+      if (!r.scale) return v;
+      return activate(fma(v, V::load(r.scale + c, n), V::load(r.shift + c, n)), r.activation, slope);
     };
     paired(read(x0), read(x1)).store(out + c, n);
   }
@@ -314,14 +315,13 @@ void backward_weight(const ConvParams& p, const View& x, const View& gy, const V
                      const ConvReader& reader) {
   using W = Compute<T>;
   Filled<W> zeros;
-  Reader<W> r;
-  if (reader.scale) r = {static_cast<const W*>(reader.scale), zeros.get(reader.shift, x.shape[1], W(0)), reader.relu};
+  const Reader<W> r = reader_from(reader, x.shape[1], zeros);
   const Images<const T> xs(x), gys(gy);
-  if (depthwise(p, gw)) return depthwise_backward_weight(xs, r, gys, rows_of(p, gw), columns_of(p, gw), gw, accumulate);
   const int64_t in = x.shape[1] / p.groups, out = gy.shape[1] / p.groups;
   WeightGradient<T> g;
   g.h = forward_axis(rows_of(p, gw), x.shape[2], gy.shape[2]);
   g.w = forward_axis(columns_of(p, gw), x.shape[3], gy.shape[3]);
+  if (depthwise(p, gw)) return depthwise_backward_weight(xs, r, gys, g.h, g.w, gw, accumulate);
   const bool tiled = winograd_weight<T>(p, gw, g.h, g.w, gys.count);
   for (int64_t i = 0; i < p.groups; ++i) {
     g.x = xs.channel_range(i * in, in);

@@ -175,40 +175,48 @@ inline void correlate_pointwise(const Correlation<T>& c) {
 
 template <class T>
 struct Bands {  // how an image's rows are cut and how its copy lies in scratch
-  int64_t ld, bands, scratch;
+  Axis h, w;
+  int64_t ld, bands;
 
-  explicit Bands(const Correlation<T>& c) {
-    const int64_t k = depth<T>(c.k()), bytes = k * int64_t(sizeof(T));
+  Bands(const Axis& h, const Axis& w, int64_t channels) : h(h), w(w) {
+    const int64_t k = depth<T>(channels), bytes = k * int64_t(sizeof(T));
     // A row of taps over dense pixels is one tap of width * k; rows a multiple of 1 KB apart meet in few cache sets.
     ld = bytes % 1024 == 0 ? padded_step<T>(k) : k;
-    const int64_t row = most(1, c.w.span(c.w.out) * ld * int64_t(sizeof(T)));
-    const int64_t row_budget = (int64_t(512) << 10) / row;
+    const int64_t row_budget = (int64_t(512) << 10) / most(1, row() * int64_t(sizeof(T)));
     int64_t rows = 1;
-    while (rows < c.h.out && c.h.span(rows + 1) <= row_budget) ++rows;
-    bands = ceil_div(c.h.out, rows);
+    while (rows < h.out && h.span(rows + 1) <= row_budget) ++rows;
+    bands = ceil_div(h.out, rows);
   }
-  int64_t first(const Correlation<T>& c, int64_t band) const { return c.h.out * band / bands; }
-  int64_t floats(const Correlation<T>& c) const { return c.h.span(ceil_div(c.h.out, bands)) * c.w.span(c.w.out) * ld; }
+  int64_t first(int64_t band) const { return h.out * band / bands; }
+  /// Numbers in scratch: of a row, and of the highest band.
+  int64_t row() const { return w.span(w.out) * ld; }
+  int64_t size() const { return h.span(ceil_div(h.out, bands)) * row(); }
+  // From output to output and from tap to tap.
+  std::ptrdiff_t down() const { return h.stride / h.sample() * row(); }
+  std::ptrdiff_t right() const { return w.stride / w.sample() * ld; }
+  std::ptrdiff_t tap_down() const { return h.step / h.sample() * row(); }
+  std::ptrdiff_t tap_right() const { return w.step / w.sample() * ld; }
+  /// As many units of work for each thread, as far as there are rows.
+  void even_out(int64_t images, int64_t threads) {
+    while (bands < h.out && images * bands % threads != 0) ++bands;
+  }
 };
 
 template <class T>
 inline void band_unit(const Correlation<T>& c, const Bands<T>& bands, const Finish<Compute<T>>& f, int64_t n,
                       int64_t band, int64_t panel0, int64_t panel1) {
-  const int64_t k = depth<T>(c.k()), ld = bands.ld, i0 = bands.first(c, band), i1 = bands.first(c, band + 1),
-                width = c.w.out;
-  const int64_t floats = bands.floats(c), most_taps = c.h.count * c.w.count;
-  Scratch scratch(Scratch::bytes<T>(floats) + Scratch::bytes<std::ptrdiff_t>(most_taps));
-  T* const a = scratch.take<T>(floats);
+  const int64_t k = depth<T>(c.k()), ld = bands.ld, i0 = bands.first(band), i1 = bands.first(band + 1), width = c.w.out;
+  const int64_t most_taps = c.h.count * c.w.count;
+  Scratch scratch(Scratch::bytes<T>(bands.size()) + Scratch::bytes<std::ptrdiff_t>(most_taps));
+  T* const a = scratch.take<T>(bands.size());
   std::ptrdiff_t* const taps = scratch.take<std::ptrdiff_t>(most_taps);
   read_band(c.x, n, c.h, c.w, i0, i1, c.reader, a, ld);
 
-  const std::ptrdiff_t row = c.w.span(width) * ld, E = sizeof(T);
-  const std::ptrdiff_t h_stride = c.h.stride / c.h.sample() * row, w_stride = c.w.stride / c.w.sample() * ld;
-  const std::ptrdiff_t h_step = c.h.step / c.h.sample() * row, w_step = c.w.step / c.w.sample() * ld;
-  const bool row_is_one_tap = w_step == k && ld == k;
+  const std::ptrdiff_t E = sizeof(T), h_stride = bands.down(), w_stride = bands.right();
+  const bool row_is_one_tap = bands.tap_right() == k && ld == k;
   const int64_t taps_w = row_is_one_tap ? least(1, c.w.count) : c.w.count;
   for (int64_t i = 0; i < c.h.count; ++i)
-    for (int64_t j = 0; j < taps_w; ++j) taps[i * taps_w + j] = (i * h_step + j * w_step) * E;
+    for (int64_t j = 0; j < taps_w; ++j) taps[i * taps_w + j] = (i * bands.tap_down() + j * bands.tap_right()) * E;
 
   Tile<T> t{};
   t.a_step = w_stride * E;
@@ -245,15 +253,15 @@ inline void band_unit(const Correlation<T>& c, const Bands<T>& bands, const Fini
 
 template <class T>
 inline void correlate_bands(const Correlation<T>& c) {
-  Bands<T> bands(c);
+  Bands<T> bands(c.h, c.w, c.k());
   const int64_t threads = num_threads(), images = c.y.count, panels = c.panels();
   int64_t panel_units = 1;
   if (images * bands.bands < 4 * threads) {
     const int64_t weight_bytes = panels * c.panel_size() * int64_t(sizeof(T));
     if (weight_bytes > (1 << 20) && panels >= threads) {
       panel_units = threads;
-    } else {  // as many units for each thread, as far as there are rows
-      while (bands.bands < c.h.out && images * bands.bands % threads != 0) ++bands.bands;
+    } else {
+      bands.even_out(images, threads);
       panel_units = least(panels, ceil_div(threads, images * bands.bands));
     }
   }

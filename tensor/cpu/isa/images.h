@@ -3,7 +3,7 @@
 #pragma once
 #include <new>
 
-#include "tensor/cpu/isa/simd.h"
+#include "tensor/cpu/isa/activation.h"
 #include "tensor/cpu/isa/tile.h"
 #include "tensor/parallel.h"
 
@@ -114,8 +114,11 @@ template <class T>
 struct Reader {
   const T* scale = nullptr;
   const T* shift = nullptr;
-  bool relu = false;
-  Reader from(int64_t channel) const { return scale ? Reader{scale + channel, shift + channel, relu} : *this; }
+  Activation activation = Activation::none;
+  T slope = 0;
+  Reader from(int64_t channel) const {
+    return scale ? Reader{scale + channel, shift + channel, activation, slope} : *this;
+  }
 };
 
 /// An array of the caller's, or, where it left one out, as many ones or zeros.
@@ -132,6 +135,13 @@ class Filled {
  private:
   Buffer<T> own_;
 };
+
+/// A caller's reader; `zeros` lives as long as the result.
+template <class T>
+inline Reader<T> reader_from(const ConvReader& r, int64_t channels, Filled<T>& zeros) {
+  if (!r.scale) return {};
+  return {static_cast<const T*>(r.scale), zeros.get(r.shift, channels, T(0)), r.activation, T(r.slope)};
+}
 
 /// How many values of k a tile reads.
 template <class T>
@@ -168,25 +178,23 @@ inline void read_pixels(const T* x, std::ptrdiff_t step, int64_t pixels, int64_t
     __builtin_memcpy(out, x, std::size_t(pixels * k) * sizeof(T));
     return;
   }
+  if (!r.scale) {
+    for (int64_t p = 0; p < pixels; ++p, x += step, out += out_step) copy_pixel(x, k, out);
+    return;
+  }
   const int64_t whole = k / L * L;
   const int tail = int(k - whole), written = int(depth<T>(tail));
-  for (int64_t p = 0; p < pixels; ++p, x += step, out += out_step) {
-    if (!r.scale) {
-      copy_pixel(x, k, out);
-    } else if (r.relu) {
+  const V slope = V::set1(r.slope);
+  by_activation(r.activation, [&]<Activation act>() {
+    for (int64_t p = 0; p < pixels; ++p, x += step, out += out_step) {
       for (int64_t c = 0; c < whole; c += L)
-        max(V::zero(), fma(V::load(x + c), V::load(r.scale + c), V::load(r.shift + c))).store(out + c);
+        activate<act>(fma(V::load(x + c), V::load(r.scale + c), V::load(r.shift + c)), slope).store(out + c);
       if (tail)
-        max(V::zero(), fma(V::load(x + whole, tail), V::load(r.scale + whole, tail), V::load(r.shift + whole, tail)))
-            .store(out + whole, written);
-    } else {
-      for (int64_t c = 0; c < whole; c += L)
-        fma(V::load(x + c), V::load(r.scale + c), V::load(r.shift + c)).store(out + c);
-      if (tail)
-        fma(V::load(x + whole, tail), V::load(r.scale + whole, tail), V::load(r.shift + whole, tail))
+        activate<act>(fma(V::load(x + whole, tail), V::load(r.scale + whole, tail), V::load(r.shift + whole, tail)),
+                      slope)
             .store(out + whole, written);
     }
-  }
+  });
 }
 
 template <class T>

@@ -28,9 +28,16 @@ void each_pixel(const View& v, int64_t cost, F&& f) {
   const int64_t blocks = (channels + kChannels - 1) / kChannels;
   const int64_t grain = kGrain / (larger(cost, 1) * smaller(larger(channels, 1), kChannels)) + 1;
   parallel_for(v.shape[0] * height * width * blocks, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t c = i % blocks * kChannels, p = i / blocks;
-      f(Item{p / width / height, p / width % height, p % width, {c, smaller(c + kChannels, channels)}});
+    int64_t block = begin % blocks, p = begin / blocks, w = p % width, h = p / width % height, n = p / width / height;
+    for (int64_t i = begin; i < end; ++i) {  // counted rather than divided: a pixel may be few channels
+      const int64_t c = block * kChannels;
+      f(Item{n, h, w, {c, smaller(c + kChannels, channels)}});
+      if (++block < blocks) continue;
+      block = 0;
+      if (++w < width) continue;
+      w = 0;
+      if (++h < height) continue;
+      h = 0, ++n;
     }
   });
 }
@@ -93,48 +100,34 @@ void max_pool2d(const PoolParams& p, const View& x, const View& y, const View& i
   v.finish();
 }
 
-/// Sets all elements to zero.
-template <class T>
-void clear(const View& v) {
-  const Strided<1> s = make_strided<1>({&v});
-  parallel_walk(s, kGrain, [&](char* const(&p)[1], int64_t n, int64_t) {
-    for (int64_t i = 0; i < n; ++i) *reinterpret_cast<T*>(p[0] + i * s.row_stride(0)) = T{};
-  });
+/// Which windows cover pixel i.
+Range windows_over(int64_t i, int64_t kernel, int64_t stride, int64_t pad, int64_t windows) {
+  const int64_t first = i + pad - kernel + 1;
+  return {first > 0 ? (first + stride - 1) / stride : 0, smaller((i + pad) / stride + 1, windows)};
 }
 
+/// A pixel collects the gradients of those windows over it that chose it.
 template <class T>
-void add_to(T& sum, T x) {
-  sum = narrow<T>(widen(sum) + widen(x));
-}
-
-template <class T>
-void max_pool2d_backward(const View& gy, const View& indices, const View& gx) {
+void max_pool2d_backward(const PoolParams& p, const View& gy, const View& indices, const View& gx) {
+  using W = Compute<T>;
   ChannelsLast<3> v({&gy, &indices, &gx}, {3, 4});
   const View &from = v.view[0], &where = v.view[1], &to = v.view[2];
-  clear<T>(to);
-  const int64_t channels = gy.shape[1], width = gx.shape[3], down = to.strides[2], right = to.strides[3];
-  const bool regular = down == width * right;  // then an index is a number of steps
-  // Windows overlap: a thread takes whole planes of a few channels.
-  constexpr int64_t block = 16;
-  const int64_t blocks = (channels + block - 1) / block, plane = gy.shape[2] * gy.shape[3];
-  parallel_for(gy.shape[0] * blocks, kGrain / (larger(plane, 1) * block) + 1, [&](int64_t begin, int64_t end) {
-    // Neighbouring blocks of one image together, pixel by pixel.
-    while (begin < end) {
-      const int64_t n = begin / blocks, stop = smaller(end, (n + 1) * blocks);
-      const int64_t c0 = begin % blocks * block, c1 = smaller(channels, (stop - n * blocks) * block);
-      begin = stop;
-      T* const image = pixel<T>(to, n, 0, 0);
-      for (int64_t h = 0; h < gy.shape[2]; ++h)
-        for (int64_t w = 0; w < gy.shape[3]; ++w) {
-          const T* const g = pixel<T>(from, n, h, w);
-          const int32_t* const index = pixel<int32_t>(where, n, h, w);
-          if (regular)
-            for (int64_t c = c0; c < c1; ++c) add_to(image[index[c] * right + c], g[c]);
-          else
-            for (int64_t c = c0; c < c1; ++c)
-              add_to(image[index[c] / width * down + index[c] % width * right + c], g[c]);
-        }
-    }
+  const int64_t span_h = (p.kernel_h - 1) * p.dilation_h + 1, span_w = (p.kernel_w - 1) * p.dilation_w + 1;
+  each_pixel(to, 4, [&](const Item& i) {
+    const Range rows = windows_over(i.h, span_h, p.stride_h, p.pad_h, gy.shape[2]);
+    const Range columns = windows_over(i.w, span_w, p.stride_w, p.pad_w, gy.shape[3]);
+    const int32_t self = int32_t(i.h * gx.shape[3] + i.w);
+    const int64_t n = i.channels.length();
+    alignas(64) W sums[kChannels];
+    for (int64_t c = 0; c < n; ++c) sums[c] = 0;
+    for (int64_t h = rows.begin; h < rows.end; ++h)
+      for (int64_t w = columns.begin; w < columns.end; ++w) {
+        const T* const g = pixel<T>(from, i.n, h, w) + i.channels.begin;
+        const int32_t* const chosen = pixel<int32_t>(where, i.n, h, w) + i.channels.begin;
+        for (int64_t c = 0; c < n; ++c) sums[c] += chosen[c] == self ? widen(g[c]) : W(0);
+      }
+    T* const out = pixel<T>(to, i);
+    each_vector<W>(n, [&](int64_t c, auto io) { io.store(io.load(sums + c), out + c); });
   });
   v.finish();
 }
@@ -168,12 +161,6 @@ Side side_of(int64_t out, int64_t kernel, int64_t stride, int64_t pad, int64_t s
   const Range inside{larger(start, 0), larger(smaller(end, size), larger(start, 0))};
   return {inside, count_pad ? end - start : inside.length()};
 }
-/// Which windows cover pixel i.
-Range windows_over(int64_t i, int64_t kernel, int64_t stride, int64_t pad, int64_t windows) {
-  const int64_t first = i + pad - kernel + 1;
-  return {first > 0 ? (first + stride - 1) / stride : 0, smaller((i + pad) / stride + 1, windows)};
-}
-
 template <class T>
 void avg_pool2d(const PoolParams& p, const View& x, const View& y) {
   ChannelsLast<2> v({&x, &y}, {1, 2});

@@ -50,7 +50,7 @@ struct Finish {
   T* sum = nullptr;  // both or none; room for whole panels
   T* sum_sq = nullptr;
   bool gate = false;  // scale, shift, center and both sums are there
-  bool gate_relu = false;
+  Activation gate_activation = Activation::none;
 };
 
 template <class T>

@@ -1,6 +1,7 @@
 // The tiles themselves, for one element type. See tile.h.
 #pragma once
-#include "tensor/cpu/isa/simd.h"
+#include "tensor/cpu/isa/activation.h"
+#include "tensor/cpu/isa/rows.h"
 #include "tensor/cpu/isa/tile.h"
 
 namespace ar::cpu::AR_ISA {
@@ -29,22 +30,6 @@ template <class T>
   return fma(a, b, c);
 }
 
-template <class T>
-[[gnu::always_inline]] inline Vec<T> activate(Vec<T> v, Activation a, Vec<T> slope) {
-  const Vec<T> zero = Vec<T>::zero();
-  switch (a) {
-    case Activation::none:
-      return v;
-    case Activation::relu:
-      return max(zero, v);
-    case Activation::relu6:
-      return min(Vec<T>::set1(6), max(zero, v));
-    case Activation::leaky_relu:
-      return select(v > zero, v, v * slope);
-  }
-  return v;
-}
-
 // The sums of P pixels x NV vectors in registers: everything of Finish, one step after another over all of them.
 template <class T, int P, int NV>
 [[gnu::always_inline]] inline void finish_registers(const Tile<T>& t, Vec<Compute<T>> (&acc)[P][NV]) {
@@ -60,10 +45,11 @@ template <class T, int P, int NV>
     for (int j = 0; j < NV; ++j) {
       const V sc = V::load(f.scale + ch + j * L), sh = V::load(f.shift + ch + j * L);
       V s1 = V::load(f.sum + ch + j * L), s2 = V::load(f.sum_sq + ch + j * L);
+      const V slope = V::set1(f.slope);
 #pragma GCC unroll 16
       for (int i = 0; i < P; ++i) {
         const V x = V::load(at(t.x1, t.x2, t.x_step, i) + j * L);
-        if (f.gate_relu) acc[i][j] = select(fma(x, sc, sh) > V::zero(), acc[i][j], V::zero());
+        acc[i][j] = activation_gradient(fma(x, sc, sh), acc[i][j], f.gate_activation, slope);
         s1 += acc[i][j];
         s2 = fma(acc[i][j], x - V::load(f.center + ch + j * L), s2);
         acc[i][j] *= sc;
@@ -200,36 +186,53 @@ void tile(const Tile<T>& t) {
   }
 }
 
-template <class T>
-void finish_memory(const Finish<Compute<T>>& f, const Sums<T>& s) {
+template <Activation act, class T>
+void gate_memory(const Finish<Compute<T>>& f, const Sums<T>& s) {
   using V = Vec<Compute<T>>;
   const V slope = V::set1(f.slope);
-  for (int64_t j = 0; j < s.columns; j += V::kLanes) {
-    const int n = s.columns - j < V::kLanes ? int(s.columns - j) : V::kLanes;
+  each_vector<Compute<T>>(s.columns, [&](int64_t j, auto io) {
     const int64_t ch = s.channel + j;
-    V sc = V::set1(1), sh = V::zero(), center = V::zero(), s1 = V::zero(), s2 = V::zero();
-    if (f.scale) sc = V::load(f.scale + ch, n), sh = V::load(f.shift + ch, n);
-    if (f.center) center = V::load(f.center + ch, n);
-    if (f.sum) s1 = V::load(f.sum + ch, n), s2 = V::load(f.sum_sq + ch, n);
+    const V scale = io.load(f.scale + ch), shift = io.load(f.shift + ch), center = io.load(f.center + ch);
+    V sum_d = io.load(f.sum + ch), sum_dx = io.load(f.sum_sq + ch);
     for (int64_t i = 0; i < s.pixels; ++i) {
-      V v = V::load(s.sums + i * s.step + j, n);
-      T* c = s.c + i * s.c_step + j;
-      if (f.gate) {
-        const V x = V::load(s.x + i * s.x_step + j, n);
-        if (f.gate_relu) v = select(fma(x, sc, sh) > V::zero(), v, V::zero());
-        s1 += v;
-        s2 = fma(v, x - center, s2);
-        v *= sc;
-      } else if (f.scale) {
-        v = fma(v, sc, sh);
-      }
-      if (f.accumulate) v += V::load(c, n);
-      v = activate(v, f.activation, slope);
-      v.store(c, n);
-      if (f.sum && !f.gate) s1 += v, s2 = fma(v, v, s2);
+      const V x = io.load(s.x + i * s.x_step + j);
+      const V d = activation_gradient<act>(fma(x, scale, shift), io.load(s.sums + i * s.step + j), slope);
+      T* const to = s.c + i * s.c_step + j;
+      io.store(f.accumulate ? fma(d, scale, io.load(to)) : d * scale, to);
+      sum_d += d;
+      sum_dx = fma(d, x - center, sum_dx);
     }
-    if (f.sum) s1.store(f.sum + ch, n), s2.store(f.sum_sq + ch, n);
-  }
+    io.store(sum_d, f.sum + ch);
+    io.store(sum_dx, f.sum_sq + ch);
+  });
+}
+
+template <Activation act, class T>
+void activate_memory(const Finish<Compute<T>>& f, const Sums<T>& s) {
+  using V = Vec<Compute<T>>;
+  const V slope = V::set1(f.slope);
+  each_vector<Compute<T>>(s.columns, [&](int64_t j, auto io) {
+    const int64_t ch = s.channel + j;
+    V scale = V::set1(1), shift = V::zero(), sum = V::zero(), sum_sq = V::zero();
+    if (f.scale) scale = io.load(f.scale + ch), shift = io.load(f.shift + ch);
+    if (f.sum) sum = io.load(f.sum + ch), sum_sq = io.load(f.sum_sq + ch);
+    for (int64_t i = 0; i < s.pixels; ++i) {
+      V v = io.load(s.sums + i * s.step + j);
+      T* const to = s.c + i * s.c_step + j;
+      if (f.scale) v = fma(v, scale, shift);
+      if (f.accumulate) v += io.load(to);
+      v = activate<act>(v, slope);
+      io.store(v, to);
+      if (f.sum) sum += v, sum_sq = fma(v, v, sum_sq);
+    }
+    if (f.sum) io.store(sum, f.sum + ch), io.store(sum_sq, f.sum_sq + ch);
+  });
+}
+
+template <class T>
+void finish_memory(const Finish<Compute<T>>& f, const Sums<T>& s) {
+  by_activation(f.gate ? f.gate_activation : f.activation,
+                [&]<Activation act>() { f.gate ? gate_memory<act, T>(f, s) : activate_memory<act, T>(f, s); });
 }
 
 template <class T, int P, int NV>

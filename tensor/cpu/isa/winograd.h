@@ -81,20 +81,19 @@ inline void transform_weights(const T* g, int64_t k, T* u) {
 
 /// B' d B of one 4x4 patch, k channels: out[16][plane], B' = (1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1). Only rows
 /// [h0, h1) and columns [w0, w1) of the patch exist.
-template <class T, bool kWhole, bool kScale, bool kRelu>
+template <class T, bool kWhole, bool kScale, Activation act>
 inline void transform_patch(const T* x, std::ptrdiff_t row, std::ptrdiff_t pixel, int h0, int h1, int w0, int w1,
                             Reader<T> r, int64_t k, T* out, std::ptrdiff_t plane) {
   using V = Vec<T>;
   constexpr int L = kLanes<T>;
   auto lanes = [&](int64_t c, auto load, auto store) __attribute__((always_inline)) {
-    V scale = V::zero(), shift = V::zero();
+    V scale = V::zero(), shift = V::zero(), slope = V::set1(r.slope);
     if constexpr (kScale) scale = load(r.scale + c), shift = load(r.shift + c);
     auto at = [&](int i, int j) __attribute__((always_inline)) {
       if (!kWhole && (i < h0 || i >= h1 || j < w0 || j >= w1)) return V::zero();
       V v = load(x + i * row + j * pixel + c);
       if constexpr (kScale) v = fma(v, scale, shift);
-      if constexpr (kRelu) v = max(V::zero(), v);
-      return v;
+      return activate<act>(v, slope);
     };
     V t[4][4];
 #pragma GCC unroll 4
@@ -120,7 +119,7 @@ inline void transform_patch(const T* x, std::ptrdiff_t row, std::ptrdiff_t pixel
         [&](V v, T * p) __attribute__((always_inline)) { v.store(p, tail); });
 }
 
-template <class T, bool kScale, bool kRelu>
+template <class T, bool kScale, Activation act>
 inline void transform_squares(const Images<const T>& x, const Axis& h, const Axis& w, const Squares& s, int64_t first,
                               int64_t n, Reader<T> r, T* out, std::ptrdiff_t ld, std::ptrdiff_t plane) {
   for_square_rows(s, first, n, [&](int64_t offset, Square at, int64_t length) {
@@ -132,9 +131,9 @@ inline void transform_squares(const Images<const T>& x, const Axis& h, const Axi
       const T* const from = x.at(at.n, top, left);
       T* const to = out + (offset + i) * ld;
       if (h0 == 0 && h1 == 4 && w0 == 0 && w1 == 4)
-        transform_patch<T, true, kScale, kRelu>(from, x.row, x.pixel, 0, 4, 0, 4, r, x.channels, to, plane);
+        transform_patch<T, true, kScale, act>(from, x.row, x.pixel, 0, 4, 0, 4, r, x.channels, to, plane);
       else
-        transform_patch<T, false, kScale, kRelu>(from, x.row, x.pixel, h0, h1, w0, w1, r, x.channels, to, plane);
+        transform_patch<T, false, kScale, act>(from, x.row, x.pixel, h0, h1, w0, w1, r, x.channels, to, plane);
     }
   });
 }
@@ -143,12 +142,9 @@ inline void transform_squares(const Images<const T>& x, const Axis& h, const Axi
 template <class T>
 inline void transform_inputs(const Images<const T>& x, const Axis& h, const Axis& w, const Squares& s, int64_t first,
                              int64_t n, Reader<T> r, T* out, std::ptrdiff_t ld, std::ptrdiff_t plane) {
-  if (!r.scale)
-    transform_squares<T, false, false>(x, h, w, s, first, n, r, out, ld, plane);
-  else if (r.relu)
-    transform_squares<T, true, true>(x, h, w, s, first, n, r, out, ld, plane);
-  else
-    transform_squares<T, true, false>(x, h, w, s, first, n, r, out, ld, plane);
+  if (!r.scale) return transform_squares<T, false, Activation::none>(x, h, w, s, first, n, r, out, ld, plane);
+  by_activation(r.activation,
+                [&]<Activation act>() { transform_squares<T, true, act>(x, h, w, s, first, n, r, out, ld, plane); });
 }
 
 // ---- outputs ----

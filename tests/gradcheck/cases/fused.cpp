@@ -1,5 +1,5 @@
 // Ops that do several things in one pass.
-#include "autograd/fused.h"
+#include "autograd/conv_norm.h"
 #include "autograd/dense_block.h"
 #include "tests/gradcheck/cases/cases.h"
 
@@ -18,27 +18,51 @@ NormParameters norm_of(int64_t channels, uint64_t seed, std::vector<Variable>& i
 void add_conv_norm(const Table& table) {
   struct Row {
     const char* name;
-    ConvNormOptions options;
+    std::vector<BatchNormOptions> modes;  // of each step
     bool residual = false;
+    Conv2dOptions conv = {.padding = 1};
   };
+  const Activation none = Activation::none, relu = Activation::relu, relu6 = Activation::relu6,
+                   leaky = Activation::leaky_relu;
   static const std::vector<Row> all = {
-      {"plain", {}},
-      {"training", {.training = true}},
-      {"relu", {.conv = {.padding = 1}, .activation = Activation::relu}},
-      {"training_relu", {.conv = {.stride = 2}, .training = true, .activation = Activation::relu}},
-      {"training_relu6", {.training = true, .activation = Activation::relu6}},
-      {"training_leaky_relu", {.training = true, .activation = Activation::leaky_relu, .slope = 0.2}},
-      {"residual", {.activation = Activation::relu}, true},
-      {"training_residual", {.training = true, .activation = Activation::relu}, true},
+      {"plain", {{}}},
+      {"training", {{.training = true}}},
+      {"relu", {{.activation = relu}}},
+      {"training_relu", {{.training = true, .activation = relu}}, false, {.stride = 2}},
+      {"training_relu6", {{.training = true, .activation = relu6}}},
+      {"training_leaky_relu", {{.training = true, .activation = leaky, .slope = 0.2}}},
+      {"residual", {{.activation = relu}}, true},
+      {"training_residual", {{.training = true, .activation = relu}}, true},
+      {"two_steps", {{.activation = relu6}, {.activation = leaky, .slope = 0.2}}},
+      {"training_two_steps",
+       {{.training = true, .activation = leaky, .slope = 0.2}, {.training = true, .activation = relu6}}},
+      {"training_three_steps_residual",
+       {{.training = true, .activation = relu},
+        {.training = true, .activation = none},
+        {.training = true, .activation = relu}},
+       true},
+      {"first_norm_frozen", {{.activation = relu}, {.training = true, .activation = relu}}, true},
   };
   for (const Row& r : all)
-    table("conv_norm_activation", r.name, [&r] {
-      std::vector<Variable> in{sample({2, 3, 4, 3}, 1), sample({4, 3, 3, 3}, 2, -1, 1)};
-      const NormParameters n = norm_of(4, 3, in);
-      if (r.residual) in.push_back(sample({2, 4, 2, 1}, 7));
-      return Problem{[&r, n](auto& x) -> std::vector<Variable> {
-                       return {square(conv_norm_activation(x[0], x[1], n.running_mean, n.running_var, x[2], x[3],
-                                                           r.options, r.residual ? x[4] : Variable()))};
+    table("conv_norm", r.name, [&r] {
+      std::vector<Variable> in{sample({2, 3, 4, 3}, 1)};
+      std::vector<NormParameters> norms;
+      Dims shape = in[0].shape();
+      for (uint64_t i = 0; i < r.modes.size(); ++i) {
+        const Variable w = sample({4, shape[1], 3, 3}, 2 + 10 * i, -1, 1);
+        shape = ops::conv2d_shape(shape, w.shape(), r.conv);
+        in.push_back(w);
+        norms.push_back(norm_of(4, 3 + 10 * i, in));
+      }
+      if (r.residual) in.push_back(sample(shape, 97));
+      return Problem{[&r, norms](auto& x) -> std::vector<Variable> {
+                       std::vector<ConvNorm> steps;
+                       for (size_t i = 0; i < norms.size(); ++i) {
+                         NormParameters n = norms[i];
+                         n.weight = x[2 + 3 * i], n.bias = x[3 + 3 * i];
+                         steps.push_back({x[1 + 3 * i], n, r.conv, r.modes[i]});
+                       }
+                       return {square(conv_norm(x[0], steps, r.residual ? x.back() : Variable()))};
                      },
                      in};
     });

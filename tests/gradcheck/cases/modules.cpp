@@ -69,7 +69,7 @@ void add_layers(const Table& table) {
     return of(Sequential(nn::Linear({.in = 3, .out = 4}), Tanh(), Dropout(0.3), nn::Linear({.in = 4, .out = 2})),
               sample({2, 3}));
   });
-  table("conv_norm", "residual", [] {
+  table("conv_norm", "of_modules", [] {
     struct M {
       nn::Conv2d conv{{.in = 3, .out = 3, .kernel = 3, .padding = 1, .bias = false}};
       BatchNorm2d norm{{.features = 3}};
@@ -79,10 +79,11 @@ void add_layers(const Table& table) {
       part->to(Dtype::f64), part->to(device());
     std::vector<Variable> parameters = m->conv.parameters();
     for (const Variable& p : m->norm.parameters()) parameters.push_back(p);
-    return Problem{
-        [m](auto& x) -> std::vector<Variable> { return {conv_norm(m->conv, m->norm, x[0], Activation::relu, x[0])}; },
-        {sample({2, 3, 3, 2})},
-        parameters};
+    return Problem{[m](auto& x) -> std::vector<Variable> {
+                     return {nn::conv_norm(x[0], {{m->conv, m->norm, Activation::relu}}, x[0])};
+                   },
+                   {sample({2, 3, 3, 2})},
+                   parameters};
   });
 }
 
