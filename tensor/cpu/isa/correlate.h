@@ -70,7 +70,8 @@ template <class T>
   t.channel = channel;
 }
 
-// ---- one tap: pixels in reading order, a tile of A packed through the reader, then all panels stream past it ----
+// ---- one tap: pixels in reading order, a tile of A copied through the reader (or read where it lies), then all panels
+// stream past it ----
 
 template <class T>
 struct Pixel {  // position number p of the output
@@ -103,9 +104,9 @@ inline void pointwise_unit(const Correlation<T>& c, const Finish<Compute<T>>& f,
   alignas(64) Compute<T> raw[kTile * kPanel<T>];
 
   auto x_at = [&](Pixel<T> p) { return c.x.at(p.n, p.h * c.h.stride + c.h.first, p.w * c.w.stride + c.w.first); };
+  // Pixels a multiple of 1 KB apart meet in few cache sets: these are copied, too.
+  const bool in_place = kDepth<T> == 1 && !c.reader.scale && x_step * int64_t(sizeof(T)) % 1024 != 0;
   Tile<T> t{};
-  t.a1 = a;
-  t.a_step = ld * std::ptrdiff_t(sizeof(T));
   t.taps = &no_tap;
   t.n_taps = 1;
   t.k = depth<T>(k) / kDepth<T>;
@@ -118,10 +119,15 @@ inline void pointwise_unit(const Correlation<T>& c, const Finish<Compute<T>>& f,
     const int64_t p = begin + (whole_tiles ? tile * kTile : (end - begin) * tile / tiles);
     const int64_t q = whole_tiles ? least(p + kTile, end) : begin + (end - begin) * (tile + 1) / tiles;
     const int64_t n = q - p, first = (n + 1) / 2;
-    for_runs(c, p, n, x_run, [&](int64_t i, Pixel<T> from, int64_t length) {
-      read_pixels(x_at(from), x_step, length, k, c.reader, a + i * ld, ld);
-    });
-    t.a2 = a + first * ld;
+    const bool lies = in_place && p / x_run == (q - 1) / x_run;
+    if (!lies)
+      for_runs(c, p, n, x_run, [&](int64_t i, Pixel<T> from, int64_t length) {
+        read_pixels(x_at(from), x_step, length, k, c.reader, a + i * ld, ld);
+      });
+    const std::ptrdiff_t step = lies ? x_step : ld;
+    t.a1 = lies ? x_at(Pixel<T>(c, p)) : a;
+    t.a2 = t.a1 + first * step;
+    t.a_step = step * std::ptrdiff_t(sizeof(T));
     const char* next = q < end ? reinterpret_cast<const char*>(x_at(Pixel<T>(c, q))) : nullptr;
     const bool one_run = p / y_run == (q - 1) / y_run;
     const Pixel<T> at(c, p);

@@ -4,7 +4,7 @@
 #pragma once
 #include "tensor/cpu/isa/conv_axes.h"
 #include "tensor/cpu/isa/correlate.h"
-#include "tensor/cpu/isa/rows.h"
+#include "tensor/cpu/isa/finish.h"
 
 namespace ar::cpu::AR_ISA {
 namespace {
@@ -72,37 +72,53 @@ struct DepthwiseBand {
   }
 };
 
-constexpr int64_t kDepthwisePixels = 4;  // outputs that are formed together at most: weights are loaded once for them
-
-/// sums[pixel][channel] of P neighbouring outputs. Rows of sums and weights have room for whole registers.
+/// Sums of P neighbouring outputs, finished in registers: `to` and `x` (the gate's input, or null) are the first one's.
 template <int P, class T>
-[[gnu::noinline]] void depthwise_pixels(const T* a, std::ptrdiff_t right, int64_t taps, const std::ptrdiff_t* at,
-                                        const Compute<T>* weights, int64_t padded, Compute<T>* sums) {
-  using V = Vec<Compute<T>>;
-  for (int64_t o = 0; o < padded; o += V::kLanes) {
-    V sum[P];
+[[gnu::noinline]] void depthwise_pixels(const DepthwiseBands<T>& b, const T* a, const std::ptrdiff_t* at,
+                                        const Compute<T>* weights, const Correlation<T>& c, const Finish<Compute<T>>& f,
+                                        T* to, const T* x) {
+  using W = Compute<T>;
+  const int64_t padded = round_up(c.y.channels, kLanes<T>), taps = b.taps(), right = b.right();
+  each_vector<W>(c.y.channels, [&](int64_t o, auto io) {
+    Vec<W> sum[P];
 #pragma GCC unroll 4
-    for (int d = 0; d < P; ++d) sum[d] = V::zero();
+    for (int d = 0; d < P; ++d) sum[d] = Vec<W>::zero();
     for (int64_t e = 0; e < taps; ++e) {
-      const V w = V::load(weights + e * padded + o);
-      const T* const x = a + at[e] + o;
+      const Vec<W> w = Vec<W>::load(weights + e * padded + o);
+      const T* const from = a + at[e] + o;
 #pragma GCC unroll 4
-      for (int d = 0; d < P; ++d) sum[d] = fma(V::load(x + d * right), w, sum[d]);
+      for (int d = 0; d < P; ++d) sum[d] = fma(Vec<W>::load(from + d * right), w, sum[d]);
     }
-#pragma GCC unroll 4
-    for (int d = 0; d < P; ++d) sum[d].store(sums + d * padded + o);
-  }
+    auto value = [&](int64_t d) __attribute__((always_inline)) { return sum[d]; };
+    by_activation(
+        x ? f.gate_activation : f.activation, [&]<Activation act>() __attribute__((always_inline)) {
+          if (x)
+            gate_channels<act>(f, o, io, P, to + o, c.y.pixel, x + o, c.gate_x.pixel, value);
+          else
+            finish_channels<act>(f, o, io, P, to + o, c.y.pixel, value);
+        });
+  });
 }
-/// The same of one output, which has `repeat` channels for each of the sources.
+
+/// One output where the two sides have different numbers of channels: `repeat` sums for each channel of x, each of
+/// which is `fold` of the weights' results.
 template <class T>
-[[gnu::noinline]] void depthwise_repeated(const T* a, int64_t taps, const std::ptrdiff_t* at, const Compute<T>* weights,
-                                          int64_t padded, int64_t repeat, Compute<T>* sums) {
+[[gnu::noinline]] void depthwise_multiplied(const DepthwiseBands<T>& b, const T* a, const std::ptrdiff_t* at,
+                                            const Compute<T>* weights, const Correlation<T>& c, int64_t repeat,
+                                            int64_t fold, Compute<T>* sums) {
   using V = Vec<Compute<T>>;
+  const int64_t padded = round_up(c.y.channels * fold, kLanes<T>);
   for (int64_t o = 0; o < padded; o += V::kLanes) {
     V sum = V::zero();
-    for (int64_t e = 0; e < taps; ++e)
+    for (int64_t e = 0; e < b.taps(); ++e)
       sum = fma(load_repeated(a + at[e], o, repeat), V::load(weights + e * padded + o), sum);
     sum.store(sums + o);
+  }
+  if (fold == 1) return;
+  for (int64_t i = 0; i < c.y.channels; ++i) {
+    Compute<T> s = sums[i * fold];
+    for (int64_t j = 1; j < fold; ++j) s += sums[i * fold + j];
+    sums[i] = s;
   }
 }
 
@@ -113,39 +129,30 @@ inline void correlate_depthwise(const Correlation<T>& c, int64_t repeat, int64_t
   const int64_t width = c.w.out;
   if (c.y.count * c.h.out * width * c.y.channels == 0) return;
   const W* const weights = reinterpret_cast<const W*>(c.packed);
-  const int64_t channels = c.y.channels * fold, padded = round_up(channels, kLanes<T>);
+  const int64_t padded = round_up(c.y.channels * fold, kLanes<T>);
   const DepthwiseBands<T> bands(c.h, c.w, c.x.channels, c.y.count);
   const PartialSums<T> partial(c, bands.units);
   parallel_parts(int(bands.units), [&](int unit, int) {
     Finish<W> f = c.finish;
     partial.begin(f, unit, 0, c.panels());
-    Scratch scratch(bands.bytes() + Scratch::bytes<W>(kDepthwisePixels * padded));
+    Scratch scratch(bands.bytes() + Scratch::bytes<W>(padded));
     const DepthwiseBand<T> band(bands, unit, c.x, c.reader, scratch);
-    W* const sums = scratch.take<W>(kDepthwisePixels * padded);
+    W* const sums = scratch.take<W>(padded);
     for (int64_t h = band.first; h < band.end; ++h)
       for (int64_t w = 0, pixels; w < width; w += pixels) {
         const T* const from = band.data + (h - band.first) * bands.down() + w * bands.right();
-        if (repeat > 1) {
-          pixels = 1;
-          depthwise_repeated(from, bands.taps(), band.taps, weights, padded, repeat, sums);
+        const T* const x = c.gate_x.data ? c.gate_x.at(band.image, h, w) : nullptr;
+        T* const to = c.y.at(band.image, h, w);
+        if (repeat == 1 && fold == 1) {
+          pixels = least(4, width - w);
+          constexpr decltype(&depthwise_pixels<1, T>) run[] = {depthwise_pixels<1, T>, depthwise_pixels<2, T>,
+                                                               depthwise_pixels<3, T>, depthwise_pixels<4, T>};
+          run[pixels - 1](bands, from, band.taps, weights, c, f, to, x);
         } else {
-          pixels = width - w >= kDepthwisePixels ? kDepthwisePixels : width - w >= 2 ? 2 : 1;
-          const auto run = pixels == kDepthwisePixels ? depthwise_pixels<kDepthwisePixels, T>
-                           : pixels == 2              ? depthwise_pixels<2, T>
-                                                      : depthwise_pixels<1, T>;
-          run(from, bands.right(), bands.taps(), band.taps, weights, padded, sums);
+          pixels = 1;
+          depthwise_multiplied(bands, from, band.taps, weights, c, repeat, fold, sums);
+          finish_sums(f, Sums<T>{sums, 0, to, 0, x, 0, 1, 0, c.y.channels});
         }
-        if (fold > 1)  // an input channel collects from its `fold` output channels
-          for (int64_t d = 0; d < pixels; ++d)
-            for (int64_t i = 0; i < c.y.channels; ++i) {
-              const W* const parts = sums + d * padded + i * fold;
-              W s = parts[0];
-              for (int64_t j = 1; j < fold; ++j) s += parts[j];
-              sums[d * padded + i] = s;
-            }
-        finish_sums(f, Sums<T>{sums, std::ptrdiff_t(padded), c.y.at(band.image, h, w), c.y.pixel,
-                               c.gate_x.data ? c.gate_x.at(band.image, h, w) : nullptr, c.gate_x.pixel, pixels, 0,
-                               c.y.channels});
       }
   });
   if (c.sum || c.sum_sq) partial.add_to(c.sum, c.sum_sq, c.y.channels);
@@ -153,21 +160,34 @@ inline void correlate_depthwise(const Correlation<T>& c, int64_t repeat, int64_t
 
 constexpr int64_t kGradientPixels = 8;  // whose gradients are kept while all taps pass
 
-/// total[tap][channel] += sum over that many neighbouring outputs of x and gy, or over `pixels` of them.
-template <bool kAll, class T>
+/// total[tap][channel] += sum over N neighbouring outputs of x and gy.
+template <int N, class T>
 [[gnu::noinline]] void add_pixels(const T* a, std::ptrdiff_t right, int64_t taps, const std::ptrdiff_t* at, const T* gy,
-                                  std::ptrdiff_t gy_step, int64_t pixels, int64_t channels, int64_t padded,
-                                  int64_t repeat, Compute<T>* total) {
+                                  std::ptrdiff_t gy_step, int64_t channels, int64_t padded, Compute<T>* total) {
   using V = Vec<Compute<T>>;
   each_vector<Compute<T>>(channels, [&](int64_t o, auto io) {
-    V g[kGradientPixels];
-    const int64_t count = kAll ? kGradientPixels : pixels;
-    for (int64_t d = 0; d < count; ++d) g[d] = io.load(gy + d * gy_step + o);
+    V g[N];
+#pragma GCC unroll 8
+    for (int d = 0; d < N; ++d) g[d] = io.load(gy + d * gy_step + o);
     for (int64_t e = 0; e < taps; ++e) {
+      const T* const x = a + at[e] + o;
       V sum = V::load(total + e * padded + o);
-      for (int64_t d = 0; d < count; ++d)
-        sum = fma(load_repeated(a + d * right + at[e], o, kAll ? 1 : repeat), g[d], sum);
+#pragma GCC unroll 8
+      for (int d = 0; d < N; ++d) sum = fma(V::load(x + d * right), g[d], sum);
       sum.store(total + e * padded + o);
+    }
+  });
+}
+/// The same of one output, which has `repeat` channels for each of the sources.
+template <class T>
+[[gnu::noinline]] void add_repeated(const T* a, int64_t taps, const std::ptrdiff_t* at, const T* gy, int64_t channels,
+                                    int64_t padded, int64_t repeat, Compute<T>* total) {
+  using V = Vec<Compute<T>>;
+  each_vector<Compute<T>>(channels, [&](int64_t o, auto io) {
+    const V g = io.load(gy + o);
+    for (int64_t e = 0; e < taps; ++e) {
+      Compute<T>* const to = total + e * padded + o;
+      fma(load_repeated(a + at[e], o, repeat), g, V::load(to)).store(to);
     }
   });
 }
@@ -192,13 +212,19 @@ inline void depthwise_backward_weight(const Images<const T>& x, const Reader<Com
       Scratch scratch(bands.bytes());
       const DepthwiseBand<T> band(bands, unit, x, reader, scratch);
       for (int64_t h = band.first; h < band.end; ++h)
-        for (int64_t w = 0; w < gy.width; w += kGradientPixels) {
-          const int64_t pixels = least(kGradientPixels, gy.width - w);
-          const bool all = pixels == kGradientPixels && repeat == 1;
-          (all ? add_pixels<true, T>
-               : add_pixels<false, T>)(band.data + (h - band.first) * bands.down() + w * bands.right(), bands.right(),
-                                       taps, band.taps, gy.at(band.image, h, w), gy.pixel, pixels, channels, padded,
-                                       repeat, total);
+        for (int64_t w = 0, pixels; w < gy.width; w += pixels) {
+          const T* const from = band.data + (h - band.first) * bands.down() + w * bands.right();
+          const T* const g = gy.at(band.image, h, w);
+          if (repeat > 1) {
+            pixels = 1;
+            add_repeated(from, taps, band.taps, g, channels, padded, repeat, total);
+          } else {
+            pixels = least(kGradientPixels, gy.width - w);
+            constexpr decltype(&add_pixels<1, T>) add[] = {add_pixels<1, T>, add_pixels<2, T>, add_pixels<3, T>,
+                                                           add_pixels<4, T>, add_pixels<5, T>, add_pixels<6, T>,
+                                                           add_pixels<7, T>, add_pixels<8, T>};
+            add[pixels - 1](from, bands.right(), taps, band.taps, g, gy.pixel, channels, padded, total);
+          }
         }
     }
   });

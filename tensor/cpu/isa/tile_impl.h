@@ -1,8 +1,6 @@
 // The tiles themselves, for one element type. See tile.h.
 #pragma once
-#include "tensor/cpu/isa/activation.h"
-#include "tensor/cpu/isa/rows.h"
-#include "tensor/cpu/isa/tile.h"
+#include "tensor/cpu/isa/finish.h"
 
 namespace ar::cpu::AR_ISA {
 namespace {
@@ -188,44 +186,17 @@ void tile(const Tile<T>& t) {
 
 template <Activation act, class T>
 void gate_memory(const Finish<Compute<T>>& f, const Sums<T>& s) {
-  using V = Vec<Compute<T>>;
-  const V slope = V::set1(f.slope);
   each_vector<Compute<T>>(s.columns, [&](int64_t j, auto io) {
-    const int64_t ch = s.channel + j;
-    const V scale = io.load(f.scale + ch), shift = io.load(f.shift + ch), center = io.load(f.center + ch);
-    V sum_d = io.load(f.sum + ch), sum_dx = io.load(f.sum_sq + ch);
-    for (int64_t i = 0; i < s.pixels; ++i) {
-      const V x = io.load(s.x + i * s.x_step + j);
-      const V d = activation_gradient<act>(fma(x, scale, shift), io.load(s.sums + i * s.step + j), slope);
-      T* const to = s.c + i * s.c_step + j;
-      io.store(f.accumulate ? fma(d, scale, io.load(to)) : d * scale, to);
-      sum_d += d;
-      sum_dx = fma(d, x - center, sum_dx);
-    }
-    io.store(sum_d, f.sum + ch);
-    io.store(sum_dx, f.sum_sq + ch);
+    gate_channels<act>(f, s.channel + j, io, s.pixels, s.c + j, s.c_step, s.x + j, s.x_step,
+                       [&](int64_t i) { return io.load(s.sums + i * s.step + j); });
   });
 }
 
 template <Activation act, class T>
 void activate_memory(const Finish<Compute<T>>& f, const Sums<T>& s) {
-  using V = Vec<Compute<T>>;
-  const V slope = V::set1(f.slope);
   each_vector<Compute<T>>(s.columns, [&](int64_t j, auto io) {
-    const int64_t ch = s.channel + j;
-    V scale = V::set1(1), shift = V::zero(), sum = V::zero(), sum_sq = V::zero();
-    if (f.scale) scale = io.load(f.scale + ch), shift = io.load(f.shift + ch);
-    if (f.sum) sum = io.load(f.sum + ch), sum_sq = io.load(f.sum_sq + ch);
-    for (int64_t i = 0; i < s.pixels; ++i) {
-      V v = io.load(s.sums + i * s.step + j);
-      T* const to = s.c + i * s.c_step + j;
-      if (f.scale) v = fma(v, scale, shift);
-      if (f.accumulate) v += io.load(to);
-      v = activate<act>(v, slope);
-      io.store(v, to);
-      if (f.sum) sum += v, sum_sq = fma(v, v, sum_sq);
-    }
-    if (f.sum) io.store(sum, f.sum + ch), io.store(sum_sq, f.sum_sq + ch);
+    finish_channels<act>(f, s.channel + j, io, s.pixels, s.c + j, s.c_step,
+                         [&](int64_t i) { return io.load(s.sums + i * s.step + j); });
   });
 }
 
