@@ -10,11 +10,16 @@ packages=(
   pkg-config libstb-dev                        # images
   libavformat-dev libavcodec-dev libavfilter-dev libavutil-dev libswscale-dev libswresample-dev  # video, other images
   libcurl4-openssl-dev                         # HTTP
-  chromium chromium-driver                     # the browser that image searches are driven with
   libgtest-dev libgmock-dev libbenchmark-dev   # tests and benchmarks
   libcpp-httplib-dev                           # the web site that the tests scrape
   clang-format clang-tidy                      # style checks, part of the tests
 )
+# The browser that image searches are driven with. Ubuntu's packages bring it as a snap.
+if grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; then
+  packages+=(chromium-browser chromium-chromedriver)
+else
+  packages+=(chromium chromium-driver)
+fi
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   echo "error: setup.sh: this is not a Debian-like system (no dpkg-query or apt-get here)." >&2
