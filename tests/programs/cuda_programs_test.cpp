@@ -81,7 +81,7 @@ class CudaPrograms : public testing::Test {
   static std::vector<std::string> images(const std::string& device, const std::string& model,
                                          const std::vector<std::string>& more = {}) {
     std::vector<std::string> all = small_training(folder / "images", folder / "m" / (model + ".pt"));
-    all.insert(all.end(), {"--device", device, "--batch-size", "4", "--learning-rate", "0.0001", "--validation-split",
+    all.insert(all.end(), {"--device", device, "--batch-size", "4", "--learning-rate", "0.00001", "--validation-split",
                            "0.2", "--logdir", path("m/" + model + ".log")});
     all.insert(all.end(), more.begin(), more.end());
     return all;
