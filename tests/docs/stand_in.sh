@@ -75,6 +75,7 @@ case $name in
     ;;
   ar-bench) [[ -x $bin/$name ]] && last 1 || checked "benchmarks are not built" ;;
   ar-bench-images) [[ -x $bin/$name ]] && last --rounds 1 || checked "benchmarks are not built" ;;
+  ar-bench-sizes) [[ ${1:-} == networks || ${1:-} == convolutions ]] && checked "takes minutes" ;;
   bench_*) [[ -x $bin/$name ]] && last --benchmark_list_tests || checked "benchmarks are not built" ;;
 
   bundle_deps.sh)
