@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "autograd/operands.h"
 #include "tensor/random.h"
 
 namespace ar {
@@ -49,7 +50,7 @@ Variable checkpoint(const std::function<Variable(const std::vector<Variable>&)>&
   std::vector<Saved> saved;
   std::vector<bool> needs;
   for (const Variable& v : inputs) {
-    saved.emplace_back("checkpoint", "input", v.defined() ? v.value() : Tensor());
+    saved.emplace_back("checkpoint", "input", value_of(v));
     needs.push_back(v.requires_grad());
   }
   auto backward = [f, saved, needs, random](Backward& b) {

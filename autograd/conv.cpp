@@ -1,14 +1,12 @@
 #include "autograd/conv.h"
 
-#include "autograd/checkpoint.h"
+#include "autograd/operands.h"
 #include "tensor/ops_norm.h"
 
 namespace ar {
 
 Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias, const Conv2dOptions& options) {
-  // Weights that training changes are packed for each call; others once.
-  const bool changing = learning() && weight.requires_grad();
-  const auto packing = changing ? ops::Packing::temporary : ops::Packing::cached;
+  const ops::Packing packing = packing_of(weight);
   ops::Epilogue epilogue;
   if (bias.defined()) epilogue.shift = bias.value().contiguous(Layout::channels_first);
   // Should the input need a channels-last copy, it is made once, for both passes.

@@ -1,15 +1,13 @@
 #include "autograd/conv_norm.h"
 
-#include "autograd/checkpoint.h"
 #include "autograd/elementwise.h"
 #include "autograd/fused_norm.h"
+#include "autograd/operands.h"
 
 namespace ar {
 namespace {
 
 constexpr const char* kOp = "conv_norm";
-
-Tensor value_of(const Variable& v) { return v.defined() ? v.value() : Tensor(); }
 
 void check(const Variable& x, const std::vector<ConvNorm>& steps, const Variable& residual) {
   AR_CHECK(!steps.empty(), kOp, ": no steps");
@@ -63,8 +61,7 @@ Variable conv_norm(const Variable& x, const std::vector<ConvNorm>& steps, const 
   std::vector<Variable> inputs{x};
   for (const ConvNorm& s : steps) inputs.insert(inputs.end(), {s.weight, s.norm.weight, s.norm.bias});
   inputs.push_back(residual);
-  const bool keep =
-      grad_enabled() && std::any_of(inputs.begin(), inputs.end(), [](const Variable& v) { return v.requires_grad(); });
+  const bool keep = grad_enabled() && any_requires_grad(inputs);
   const bool of_batch =
       std::any_of(steps.begin(), steps.end(), [](const ConvNorm& s) { return FusedNorm::uses_batch(s.norm, s.mode); });
   if (!keep && !of_batch) return folded(x.value(), steps, residual);
@@ -77,9 +74,7 @@ Variable conv_norm(const Variable& x, const std::vector<ConvNorm>& steps, const 
     BatchNormOptions mode = s.mode;
     if (residual.defined() && &s == &steps.back()) mode.activation = Activation::none;  // it comes after the sum
     const ChannelSums sums = FusedNorm::uses_batch(s.norm, mode) ? zero_sums(s.weight.size(0), in) : ChannelSums();
-    // Weights that training changes are packed for each call; others once.
-    const bool changing = learning() && s.weight.requires_grad();
-    const auto packing = changing ? ops::Packing::temporary : ops::Packing::cached;
+    const ops::Packing packing = packing_of(s.weight);
     in = ops::conv2d(in, s.weight.value(), s.conv, reader, {.sum = sums.sum, .sum_sq = sums.sum_sq}, {}, packing);
     FusedNorm norm(in, sums, s.norm, mode);
     reader = norm.reader();

@@ -1,6 +1,7 @@
 #include "autograd/dense_block.h"
 
 #include "autograd/fused_norm.h"
+#include "autograd/operands.h"
 #include "tensor/ops_conv.h"
 #include "tensor/ops_pool.h"
 
@@ -13,11 +14,6 @@ constexpr Conv2dOptions k1x1{}, k3x3{.padding = 1};
 ChannelSums part(const ChannelSums& s, int64_t from, int64_t n) {
   if (!s.sum.defined()) return {};
   return {s.sum.narrow(0, from, n), s.sum_sq.narrow(0, from, n)};
-}
-
-bool any_requires_grad(const std::vector<Variable>& variables) {
-  return grad_enabled() &&
-         std::any_of(variables.begin(), variables.end(), [](const Variable& v) { return v.requires_grad(); });
 }
 
 BatchNormOptions with_relu(BatchNormOptions options) {
@@ -59,7 +55,7 @@ DenseBlockResult dense_block(const Variable& x, const std::vector<DenseLayerPara
   std::vector<Variable> inputs{x};
   for (const DenseLayerParameters& l : layers)
     inputs.insert(inputs.end(), {l.norm1.weight, l.norm1.bias, l.conv1, l.norm2.weight, l.norm2.bias, l.conv2});
-  const bool keep = any_requires_grad(inputs);
+  const bool keep = grad_enabled() && any_requires_grad(inputs);
   const bool inference = !keep && !options.training;
 
   const int64_t first = x.size(1);
@@ -145,7 +141,7 @@ Variable dense_transition(const Variable& x, const ChannelSums& sums, const Norm
                           const BatchNormOptions& options, const Tensor& out) {
   AR_CHECK(x.rank() == 4, "dense_transition: x must be (N,C,H,W), it is ", x.shape());
   const std::vector<Variable> inputs{x, norm.weight, norm.bias, conv};
-  const bool keep = any_requires_grad(inputs);
+  const bool keep = grad_enabled() && any_requires_grad(inputs);
   FusedNorm fused(x.value(), sums, norm, with_relu(options));
   const Tensor pooled = ops::norm_relu_pool2(x.value(), fused.scale(), fused.shift());
   const Tensor y =

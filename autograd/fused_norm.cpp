@@ -1,11 +1,9 @@
 #include "autograd/fused_norm.h"
 
 #include "autograd/checkpoint.h"
+#include "autograd/operands.h"
 
 namespace ar {
-namespace {
-Tensor value_of(const Variable& v) { return v.defined() ? v.value() : Tensor(); }
-}  // namespace
 
 FusedNorm::FusedNorm(const Tensor& x, const ChannelSums& known, const NormParameters& norm,
                      const BatchNormOptions& options)
@@ -58,11 +56,6 @@ ops::NormGradients FusedNorm::finish(const Tensor& x, const Tensor& gx) {
 
 ops::NormGradients FusedNorm::finish_later(const Tensor& x, const Tensor& sum_a, const Tensor& sum_b) {
   return ops::norm_gradients(x, vectors_, weight_, eps_, count_, gated_.sum, gated_.sum_sq, {of_batch_, sum_a, sum_b});
-}
-
-Tensor own(const Tensor& g) {
-  const bool ours = g.storage().use_count() == 1 && g.is_dense(Layout::channels_last);
-  return ours ? g : g.clone(Layout::channels_last);
 }
 
 }  // namespace ar

@@ -39,7 +39,4 @@ class FusedNorm {
   double slope_;
 };
 
-/// A gradient that may be written into, channels-last: the given one if nobody else holds it, else a copy.
-Tensor own(const Tensor& g);
-
 }  // namespace ar

@@ -1,6 +1,6 @@
 // y = x w^T + b over the last dimension.
-#include "autograd/checkpoint.h"
 #include "autograd/matmul.h"
+#include "autograd/operands.h"
 #include "tensor/ops_linear.h"
 #include "tensor/ops_norm.h"
 
@@ -28,8 +28,7 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias)
   const Tensor& w = weight.value();
   const Tensor b = bias.defined() ? bias.value().contiguous(Layout::channels_first) : Tensor();
   check_arguments(x.value(), w, b);
-  const bool changing = learning() && weight.requires_grad();
-  const auto packing = changing ? ops::Packing::temporary : ops::Packing::cached;
+  const ops::Packing packing = packing_of(weight);
   const Tensor rows = ops::rows_of(x.value());
   Dims shape = x.shape();
   shape[shape.size() - 1] = w.size(0);

@@ -1,10 +1,10 @@
 #include "autograd/lstm.h"
 
-#include <algorithm>
 #include <optional>
 
 #include "autograd/checkpoint.h"
 #include "autograd/elementwise.h"
+#include "autograd/operands.h"
 #include "autograd/shape.h"
 #include "tensor/ops_lstm.h"
 
@@ -18,11 +18,10 @@ struct Direction {
 /// One direction of one layer, recorded as one op. x (T,B,in); w: weight_ih, weight_hh, bias_ih, bias_hh.
 Direction run(const Variable& x, const std::vector<Variable>& w, const Variable& h0, const Variable& c0,
               const Tensor& lengths, bool reverse) {
-  const auto value = [](const Variable& v) { return v.defined() ? v.value() : Tensor(); };
-  const ops::LstmWeights weights{value(w[0]), value(w[1]), value(w[2]), value(w[3])};
+  const ops::LstmWeights weights{value_of(w[0]), value_of(w[1]), value_of(w[2]), value_of(w[3])};
   const bool training = learning() && w[0].requires_grad();
   const ops::LstmPass pass{.reverse = reverse, .lengths = lengths, .weights_rest = !training};
-  const ops::LstmStates states = ops::lstm(x.value(), weights, value(h0), value(c0), pass);
+  const ops::LstmStates states = ops::lstm(x.value(), weights, value_of(h0), value_of(c0), pass);
   Tensor output = states.after(states.h, reverse);
   if (lengths.defined()) output = ops::zero_past(output, lengths);
 
@@ -49,7 +48,6 @@ struct Layer {
 /// direction; h0, c0 (D,B,H).
 std::optional<Layer> run_by_library(const Variable& x, const std::vector<Variable>& w, const Variable& h0,
                                     const Variable& c0, const Tensor& lengths) {
-  const auto value = [](const Variable& v) { return v.defined() ? v.value() : Tensor(); };
   const auto gather = [](const auto& all) {
     std::vector<ops::LstmWeights> weights;
     for (size_t i = 0; i < all.size(); i += 4) weights.push_back({all[i], all[i + 1], all[i + 2], all[i + 3]});
@@ -57,15 +55,15 @@ std::optional<Layer> run_by_library(const Variable& x, const std::vector<Variabl
   };
   std::vector<Variable> inputs{x, h0, c0};
   inputs.insert(inputs.end(), w.begin(), w.end());
-  const bool training = learning() && std::any_of(inputs.begin(), inputs.end(),
-                                                  [](const Variable& v) { return v.defined() && v.requires_grad(); });
+  const bool training = learning() && any_requires_grad(inputs);
   std::vector<Tensor> values;
-  for (const Variable& v : w) values.push_back(value(v));
-  const auto layer = ops::lstm_sequence(x.value(), gather(values), value(h0), value(c0), lengths, training);
+  for (const Variable& v : w) values.push_back(value_of(v));
+  const auto layer = ops::lstm_sequence(x.value(), gather(values), value_of(h0), value_of(c0), lengths, training);
   if (!layer) return {};
 
-  const Saved x_saved("lstm", "input", x.value()), h0_saved("lstm", "h0", value(h0)), c0_saved("lstm", "c0", value(c0)),
-      y("lstm", "output", layer->y), h("lstm", "h", layer->h), c("lstm", "c", layer->c);
+  const Saved x_saved("lstm", "input", x.value()), h0_saved("lstm", "h0", value_of(h0)),
+      c0_saved("lstm", "c0", value_of(c0)), y("lstm", "output", layer->y), h("lstm", "h", layer->h),
+      c("lstm", "c", layer->c);
   std::vector<Saved> w_saved;
   for (const Tensor& t : values) w_saved.emplace_back("lstm", "weight", t);
   auto backward = [=, left = layer->left](Backward& b) -> std::vector<Tensor> {

@@ -204,9 +204,12 @@ struct Finish {
   }
 };
 
-Kernels channels_table() {
-  Kernels table;
-  add_channels(table);
+const Kernels& channels_table() {
+  static const Kernels table = [] {
+    Kernels k;
+    add_channels(k);
+    return k;
+  }();
   return table;
 }
 
