@@ -28,21 +28,50 @@ void check(const Variable& x, const std::vector<ConvNorm>& steps, const Variable
            residual.shape());
 }
 
-/// One pass a step: the norm is a scale and a shift of the convolution's sums.
-Tensor folded(Tensor x, const std::vector<ConvNorm>& steps, const Variable& residual) {
-  for (const ConvNorm& s : steps) {
-    const bool adds = residual.defined() && &s == &steps.back();
-    const Tensor like = empty({0, s.weight.size(0)}, x.options());
-    const FusedNorm norm(like, {}, s.norm, s.mode);
-    x = ops::conv2d(x, s.weight.value(), s.conv, {},
-                    {.scale = norm.scale(),
-                     .shift = norm.shift(),
-                     .accumulate = adds,
-                     .activation = s.mode.activation,
-                     .slope = s.mode.slope},
-                    adds ? residual.value().clone(Layout::channels_last) : Tensor(), ops::Packing::cached);
+/// A step of inference: the norm is a scale and a shift of the convolution's sums.
+struct Folded {
+  Tensor weight;
+  Conv2dOptions conv;
+  ops::Epilogue epilogue;
+};
+
+/// As many images at once as leave what lies between two steps in the CPU's caches. A GPU takes all.
+int64_t images_at_once(const Tensor& x, const std::vector<Folded>& steps) {
+  constexpr int64_t kBetween = 4 << 20;  // bytes
+  int64_t largest = 0;                   // numbers of one image
+  Dims shape = x.shape();
+  for (const Folded& s : steps) {
+    shape = ops::conv2d_shape(shape, s.weight.shape(), s.conv);
+    if (&s != &steps.back()) largest = std::max(largest, shape.product() / std::max<int64_t>(1, shape[0]));
   }
-  return x;
+  if (!x.device().is_cpu() || largest == 0) return x.size(0);
+  return std::max<int64_t>(1, kBetween / (largest * size_of(x.dtype())));
+}
+
+Tensor folded(const Tensor& x, const std::vector<ConvNorm>& all, const Variable& residual) {
+  std::vector<Folded> steps;
+  Dims shape = x.shape();
+  for (const ConvNorm& s : all) {
+    shape = ops::conv2d_shape(shape, s.weight.shape(), s.conv);
+    const FusedNorm norm(empty({0, s.weight.size(0)}, x.options()), {}, s.norm, s.mode);
+    steps.push_back({s.weight.value(),
+                     s.conv,
+                     {.scale = norm.scale(),
+                      .shift = norm.shift(),
+                      .accumulate = residual.defined() && &s == &all.back(),
+                      .activation = s.mode.activation,
+                      .slope = s.mode.slope}});
+  }
+  const Tensor y = residual.defined() ? residual.value().clone(Layout::channels_last) : empty(shape, x.options());
+  const int64_t images = x.size(0), at_once = images_at_once(x, steps);
+  for (int64_t i = 0, n; i < images; i += n) {
+    n = std::min(at_once, images - i);
+    Tensor in = x.narrow(0, i, n);
+    for (const Folded& s : steps)
+      in = ops::conv2d(in, s.weight, s.conv, {}, s.epilogue, &s == &steps.back() ? y.narrow(0, i, n) : Tensor(),
+                       ops::Packing::cached);
+  }
+  return y;
 }
 
 /// What a step keeps for the backward pass.

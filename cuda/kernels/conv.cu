@@ -204,14 +204,11 @@ struct Finish {
   }
 };
 
-const Kernels& channels_table() {
-  static const Kernels table = [] {
-    Kernels k;
-    add_channels(k);
-    return k;
-  }();
-  return table;
-}
+const Kernels kChannels = [] {
+  Kernels k;
+  add_channels(k);
+  return k;
+}();
 
 /// The weights as the kernels read them: of the pixels' type.
 View weights_of(const View& w, const void* packed, Dtype dtype) {
@@ -233,7 +230,7 @@ void conv2d(const ConvParams& p, const View& x, const View& w, const void* packe
   const View sums = apart ? channels_last_like(y, memory.as<S>()) : y;
   convolution<S>(Pass::forward, p, read.view(), weights, sums, e.accumulate && !apart);
   if (!apart && !e.scale && !e.shift && e.activation == Activation::none) {
-    if (e.sum || e.sum_sq) channels_table().channel_sums[y.dtype](y, e.sum, e.sum_sq);
+    if (e.sum || e.sum_sq) kChannels.channel_sums[y.dtype](y, e.sum, e.sum_sq);
     return;
   }
   channel_pass<2>(
@@ -252,7 +249,7 @@ void conv2d_backward_data(const ConvParams& p, const View& gy, const View& w, co
   const Scratch memory(gx.numel() * int64_t(sizeof(S)));
   const View ungated = channels_last_like(gx, memory.as<S>());
   convolution<S>(Pass::backward_data, p, ungated, weights, gy, false);
-  channels_table().channel_gate[gx.dtype](ungated, gx, accumulate, gate);
+  kChannels.channel_gate[gx.dtype](ungated, gx, accumulate, gate);
 }
 
 template <class S>

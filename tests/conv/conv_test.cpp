@@ -314,6 +314,7 @@ std::vector<Case> cases() {
       in_wider(usual(1, 36, 31, 1, 32, 3, 1, 1), 0, 0, 3),
       usual(1, 128, 20, 18, 32, 3, 1, 1),
       usual(1, 32, 26, 26, 40, 3, 1, 1),
+      usual(2, 16, 9, 8, 20, 3, 1, 1),
       usual(1, 32, 4, 4, 32, 3, 1, 5),
       // large kernels, few channels: the stems
       usual(2, 3, 31, 29, 64, 7, 2, 3),
@@ -352,6 +353,8 @@ std::vector<Case> cases() {
   b.p.pad_top = 0, b.p.pad_left = 3;
   b.y.h = 9 + 0 + 1 - 2, b.y.w = 10 + 3 - 2 - 2;  // the last two columns are not read
   all.push_back(b);
+  // a last panel of each width, in whole tiles of pixels
+  for (int64_t out : {3, 8, 11, 16, 21, 24, 29, 36}) all.push_back(usual(1, 5, 14, 12, out, 1));
   for (std::size_t i = 0; i < all.size(); ++i) all[i].w_channels_last = i % 2;
   return all;
 }
@@ -370,7 +373,7 @@ Case random_case(unsigned seed) {
   c.x_extra = upto(0, 2), c.y_extra = upto(0, 2), c.row_gap = upto(0, 1) * 3;
   c.w_channels_last = gen() % 2;
   if (seed % 4 == 0) {  // 3x3 over every pixel, channels enough for tiles of outputs
-    c.w = {upto(32, 70), upto(32, 50), 3, 3};
+    c.w = {upto(16, 70), upto(16, 50), 3, 3};
     c.x.c = c.w.c, c.y.c = c.w.n;
     c.p = {1, 1, c.p.pad_top, c.p.pad_left, 1, 1, 1};
   }

@@ -157,6 +157,18 @@ TEST(ConvNorm, FollowsChangedWeightsAndStatistics) {
   expect_close(block.fused(false).value(), Array(block.separate(false).value()), 1e-4, "y");
 }
 
+TEST(ConvNorm, ManyImagesAtOnceAreThoseOfOneAtATime) {  // to the same bits, though they do not pass together
+  const Block block(Dtype::f32, 3, Activation::relu, false, true);
+  NoGrad no_grad;
+  const Tensor x = random("images", {41, 12, 60, 60}, Dtype::f32);
+  const Tensor residual = random("residuals", {41, 16, 30, 30}, Dtype::f32);
+  const Variable all = conv_norm(x, block.steps, residual);
+  for (int64_t i : {0, 20, 21, 40}) {
+    const Variable one = conv_norm(x.narrow(0, i, 1), block.steps, residual.narrow(0, i, 1));
+    EXPECT_EQ(all.value().narrow(0, i, 1).to_vector<float>(), one.value().to_vector<float>()) << i;
+  }
+}
+
 TEST(ConvNorm, WithoutAffineOrRunningStatistics) {
   Block b(Dtype::f64, 2, Activation::relu, false, false);
   NoGrad no_grad;

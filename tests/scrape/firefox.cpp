@@ -53,7 +53,8 @@ class Marionette {
       socket_ = -1;
       std::this_thread::sleep_for(50ms);
     }
-    fail("Firefox does not start");
+    std::ifstream log(folder + "/log");
+    fail("Firefox does not start: " + std::string(std::istreambuf_iterator<char>(log), {}));
   }
   ~Marionette() {
     if (socket_ >= 0) close(socket_);

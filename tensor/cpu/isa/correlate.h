@@ -184,8 +184,9 @@ struct Bands {  // how an image's rows are cut and how its copy lies in scratch
   Axis h, w;
   int64_t ld, bands;
 
-  Bands(const Axis& h, const Axis& w, int64_t channels) : h(h), w(w) {
-    const int64_t k = depth<T>(channels), bytes = k * int64_t(sizeof(T));
+  /// Pixels begin at multiples of `unit` numbers.
+  Bands(const Axis& h, const Axis& w, int64_t channels, int64_t unit = 1) : h(h), w(w) {
+    const int64_t k = round_up(depth<T>(channels), unit), bytes = k * int64_t(sizeof(T));
     // A row of taps over dense pixels is one tap of width * k; rows a multiple of 1 KB apart meet in few cache sets.
     ld = bytes % 1024 == 0 ? padded_step<T>(k) : k;
     const int64_t row_budget = (int64_t(512) << 10) / most(1, row() * int64_t(sizeof(T)));

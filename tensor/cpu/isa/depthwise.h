@@ -44,7 +44,7 @@ template <class T>
 struct DepthwiseBands : Bands<T> {
   int64_t units;  // of work, over all images
 
-  DepthwiseBands(const Axis& h, const Axis& w, int64_t channels, int64_t images) : Bands<T>(h, w, channels) {
+  DepthwiseBands(const Axis& h, const Axis& w, int64_t channels, int64_t images) : Bands<T>(h, w, channels, kLanes<T>) {
     this->even_out(images, num_threads());
     units = images * this->bands;
   }

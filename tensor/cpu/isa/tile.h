@@ -33,6 +33,10 @@ template <class T>
 inline constexpr int kLanes = kRegisterBytes / int(sizeof(Compute<T>));
 template <class T>
 inline constexpr int kPanel = 2 * kLanes<T>;
+/// Columns are computed so many at a time: with AVX-512 half a register, which costs half where the processor's units
+/// are 256 bits wide (Zen 4).
+template <class T>
+inline constexpr int kGrain = kRegisterBytes == 64 ? kLanes<T> / 2 : kLanes<T>;
 /// How many products one multiply-add adds up: values of k, or pixels in the gradient tile.
 template <class T>
 inline constexpr int kDepth = int(sizeof(Compute<T>) / sizeof(T));

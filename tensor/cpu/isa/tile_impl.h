@@ -1,5 +1,7 @@
 // The tiles themselves, for one element type. See tile.h.
 #pragma once
+#include <utility>
+
 #include "tensor/cpu/isa/finish.h"
 
 namespace ar::cpu::AR_ISA {
@@ -28,12 +30,72 @@ template <class T>
   return fma(a, b, c);
 }
 
-// The sums of P pixels x NV vectors in registers: everything of Finish, one step after another over all of them.
-template <class T, int P, int NV>
-[[gnu::always_inline]] inline void finish_registers(const Tile<T>& t, Vec<Compute<T>> (&acc)[P][NV]) {
+/// The same of the lower halves; what lies above is nobody's.
+template <class T>
+[[gnu::always_inline]] inline Vec<Compute<T>> multiply_add_half(Vec<Compute<T>> a, Vec<Compute<T>> b,
+                                                                Vec<Compute<T>> c) {
+#if defined(__AVX512F__)
+  if constexpr (__is_same(T, double))
+    return {_mm512_castpd256_pd512(
+        _mm256_fmadd_pd(_mm512_castpd512_pd256(a.raw), _mm512_castpd512_pd256(b.raw), _mm512_castpd512_pd256(c.raw)))};
+  else {
+    const __m256 al = _mm512_castps512_ps256(a.raw), bl = _mm512_castps512_ps256(b.raw),
+                 cl = _mm512_castps512_ps256(c.raw);
+#if defined(__AVX512BF16__)
+    if constexpr (__is_same(T, bf16)) return {_mm512_castps256_ps512(_mm256_dpbf16_ps(cl, (__m256bh)al, (__m256bh)bl))};
+#endif
+    return {_mm512_castps256_ps512(_mm256_fmadd_ps(al, bl, cl))};
+  }
+#else
+  return multiply_add<T>(a, b, c);
+#endif
+}
+
+/// Registers that hold G grains of columns, and whether only half of the last one is computed.
+template <class T, int G>
+constexpr int kRegisters = (G * kGrain<T> + kLanes<T> - 1) / kLanes<T>;
+template <class T, int G>
+constexpr bool kEndsInHalf = G* kGrain<T> % kLanes<T> != 0;
+
+/// *a in all lanes that G grains of columns need.
+template <class T, int G>
+[[gnu::always_inline]] inline Vec<Compute<T>> broadcast(const void* a) {
+  typedef Compute<T> Loose __attribute__((aligned(alignof(T)), may_alias));
+  const Compute<T> value = *static_cast<const Loose*>(a);
+#if defined(__AVX512F__)
+  if constexpr (kRegisters<T, G> == 1 && kEndsInHalf<T, G>) {
+    if constexpr (__is_same(T, double))
+      return {_mm512_castpd256_pd512(_mm256_set1_pd(value))};
+    else
+      return {_mm512_castps256_ps512(_mm256_set1_ps(value))};
+  }
+#endif
+  return Vec<Compute<T>>::set1(value);
+}
+
+/// c[j] += a * b[j] for G grains of columns.
+template <class T, int G>
+[[gnu::always_inline]] inline void add_products(Vec<Compute<T>> a, const Vec<Compute<T>> (&b)[kRegisters<T, G>],
+                                                Vec<Compute<T>> (&c)[kRegisters<T, G>]) {
+  constexpr int NV = kRegisters<T, G>;
+#pragma GCC unroll 2
+  for (int j = 0; j < NV; ++j)
+    c[j] = kEndsInHalf<T, G> && j == NV - 1 ? multiply_add_half<T>(a, b[j], c[j]) : multiply_add<T>(a, b[j], c[j]);
+}
+
+// The sums of P pixels x NV vectors in registers: everything of Finish, one step after another over all of them. The
+// last vector holds `last` channels.
+template <bool kWhole, class T, int P, int NV>
+[[gnu::always_inline]] inline void finish_registers(const Tile<T>& t, Vec<Compute<T>> (&acc)[P][NV], int last) {
   using V = Vec<Compute<T>>;
   constexpr int P1 = (P + 1) / 2, L = V::kLanes;
   const Finish<Compute<T>>& f = *t.finish;
+  auto load = [&](const auto* p, int j) __attribute__((always_inline)) {
+    return kWhole || j < NV - 1 ? V::load(p + j * L) : V::load(p + j * L, last);
+  };
+  auto store = [&](V v, T * p, int j) __attribute__((always_inline)) {
+    kWhole || j < NV - 1 ? v.store(p + j * L) : v.store(p + j * L, last);
+  };
   const int64_t ch = t.channel;
   auto at = [&](auto* p1, auto* p2, std::ptrdiff_t step, int i) __attribute__((always_inline)) {
     return i < P1 ? p1 + i * step : p2 + (i - P1) * step;
@@ -41,15 +103,15 @@ template <class T, int P, int NV>
   if (f.gate) {
 #pragma GCC unroll 2
     for (int j = 0; j < NV; ++j) {
-      const V sc = V::load(f.scale + ch + j * L), sh = V::load(f.shift + ch + j * L);
+      const V sc = load(f.scale + ch, j), sh = load(f.shift + ch, j);
       V s1 = V::load(f.sum + ch + j * L), s2 = V::load(f.sum_sq + ch + j * L);
-      const V slope = V::set1(f.slope);
+      const V center = load(f.center + ch, j), slope = V::set1(f.slope);
 #pragma GCC unroll 16
       for (int i = 0; i < P; ++i) {
-        const V x = V::load(at(t.x1, t.x2, t.x_step, i) + j * L);
+        const V x = load(at(t.x1, t.x2, t.x_step, i), j);
         acc[i][j] = activation_gradient(fma(x, sc, sh), acc[i][j], f.gate_activation, slope);
         s1 += acc[i][j];
-        s2 = fma(acc[i][j], x - V::load(f.center + ch + j * L), s2);
+        s2 = fma(acc[i][j], x - center, s2);
         acc[i][j] *= sc;
       }
       s1.store(f.sum + ch + j * L);
@@ -58,7 +120,7 @@ template <class T, int P, int NV>
   } else if (f.scale) {
 #pragma GCC unroll 2
     for (int j = 0; j < NV; ++j) {
-      const V sc = V::load(f.scale + ch + j * L), sh = V::load(f.shift + ch + j * L);
+      const V sc = load(f.scale + ch, j), sh = load(f.shift + ch, j);
 #pragma GCC unroll 16
       for (int i = 0; i < P; ++i) acc[i][j] = fma(acc[i][j], sc, sh);
     }
@@ -67,7 +129,7 @@ template <class T, int P, int NV>
 #pragma GCC unroll 16
     for (int i = 0; i < P; ++i)
 #pragma GCC unroll 2
-      for (int j = 0; j < NV; ++j) acc[i][j] += V::load(at(t.c1, t.c2, t.c_step, i) + j * L);
+      for (int j = 0; j < NV; ++j) acc[i][j] += load(at(t.c1, t.c2, t.c_step, i), j);
   }
   if (f.activation != Activation::none) {
     const V slope = V::set1(f.slope);
@@ -79,7 +141,7 @@ template <class T, int P, int NV>
 #pragma GCC unroll 16
   for (int i = 0; i < P; ++i)
 #pragma GCC unroll 2
-    for (int j = 0; j < NV; ++j) acc[i][j].store(at(t.c1, t.c2, t.c_step, i) + j * L);
+    for (int j = 0; j < NV; ++j) store(acc[i][j], at(t.c1, t.c2, t.c_step, i), j);
   if (f.sum && !f.gate) {
 #pragma GCC unroll 2
     for (int j = 0; j < NV; ++j) {
@@ -92,11 +154,14 @@ template <class T, int P, int NV>
   }
 }
 
-template <class T, int P, int NV, bool kFinish>
-void tile(const Tile<T>& t) {
+/// What a tile does with its sums: leaves them in t.raw, or finishes them, with a last vector that is whole or not.
+enum class End { raw, whole, part };
+
+template <class T, int P, int G, End end>
+void tile(const Tile<T>& t, int last) {
   using W = Compute<T>;
   using V = Vec<W>;
-  constexpr int P1 = (P + 1) / 2, P2 = P / 2, L = V::kLanes;
+  constexpr int P1 = (P + 1) / 2, P2 = P / 2, L = V::kLanes, NV = kRegisters<T, G>;
   V acc[P][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < P; ++i)
@@ -124,7 +189,6 @@ void tile(const Tile<T>& t) {
       }
   }
 
-  typedef W Loose __attribute__((aligned(alignof(T)), may_alias));
   const std::ptrdiff_t s = t.a_step;
   std::ptrdiff_t s3 = 3 * s, s5 = 5 * s;
   asm("" : "+r"(s3), "+r"(s5));  // keep them as index registers
@@ -135,9 +199,7 @@ void tile(const Tile<T>& t) {
 #pragma GCC unroll 2
     for (int j = 0; j < NV; ++j) bv[j] = V::load(b + j * L);
     auto row = [&]<int I>(V(&c)[NV], const char* base) __attribute__((always_inline)) {
-      const V a = V::set1(*reinterpret_cast<const Loose*>(pixel_at<I>(base, s, s3, s5)));
-#pragma GCC unroll 2
-      for (int j = 0; j < NV; ++j) c[j] = multiply_add<T>(a, bv[j], c[j]);
+      add_products<T, G>(broadcast<T, G>(pixel_at<I>(base, s, s3, s5)), bv, c);
     };
     if constexpr (P1 > 0) row.template operator()<0>(acc[0], p);
     if constexpr (P1 > 1) row.template operator()<1>(acc[1], p);
@@ -174,8 +236,8 @@ void tile(const Tile<T>& t) {
     for (; k < t.k; ++k) step(p, q), p += E, q += E;
   }
 
-  if constexpr (kFinish) {
-    finish_registers<T, P, NV>(t, acc);
+  if constexpr (end != End::raw) {
+    finish_registers<end == End::whole>(t, acc, last);
   } else {
 #pragma GCC unroll 16
     for (int i = 0; i < P; ++i)
@@ -206,11 +268,11 @@ void finish_memory(const Finish<Compute<T>>& f, const Sums<T>& s) {
                 [&]<Activation act>() { f.gate ? gate_memory<act, T>(f, s) : activate_memory<act, T>(f, s); });
 }
 
-template <class T, int P, int NV>
+template <class T, int P, int G>
 void grad_tile(const GradTile<T>& t) {
   using W = Compute<T>;
   using V = Vec<W>;
-  constexpr int L = V::kLanes;
+  constexpr int L = V::kLanes, NV = kRegisters<T, G>;
   V acc[P][NV];
 #pragma GCC unroll 16
   for (int i = 0; i < P; ++i)
@@ -227,11 +289,7 @@ void grad_tile(const GradTile<T>& t) {
 #pragma GCC unroll 2
         for (int j = 0; j < NV; ++j) gv[j] = V::load(g + j * L);
 #pragma GCC unroll 16
-        for (int i = 0; i < P; ++i) {
-          const V x = V::set1(a[i]);
-#pragma GCC unroll 2
-          for (int j = 0; j < NV; ++j) acc[i][j] = multiply_add<T>(x, gv[j], acc[i][j]);
-        }
+        for (int i = 0; i < P; ++i) add_products<T, G>(broadcast<T, G>(a + i), gv, acc[i]);
       }
     }
 #pragma GCC unroll 16
@@ -244,36 +302,45 @@ void grad_tile(const GradTile<T>& t) {
 }
 
 template <class T>
-using TileFn = void (*)(const Tile<T>&);
-template <class T>
-using GradFn = void (*)(const GradTile<T>&);
+constexpr int kGrains = kPanel<T> / kGrain<T>;
 
-template <class T, int P>
-struct Tables {  // fills the entries of 1..P pixels
-  static constexpr void fill(TileFn<T> (&tiles)[2][kTile], GradFn<T> (&grads)[2][kTile]) {
-    tiles[0][P - 1] = tile<T, P, 1, false>;
-    tiles[1][P - 1] = tile<T, P, 2, false>;
-    grads[0][P - 1] = grad_tile<T, P, 1>;
-    grads[1][P - 1] = grad_tile<T, P, 2>;
-    if constexpr (P > 1) Tables<T, P - 1>::fill(tiles, grads);
+/// The tiles of each number of grains and of pixels (or, of gradients, of values of k); whole tiles of pixels finish
+/// their sums in registers.
+template <class T>
+struct Tables {
+  void (*raw[kGrains<T>][kTile])(const Tile<T>&, int);
+  void (*part[kGrains<T>])(const Tile<T>&, int);
+  void (*gradient[kGrains<T>][kTile])(const GradTile<T>&);
+
+  constexpr Tables() { add_grains(std::make_integer_sequence<int, kGrains<T>>()); }
+
+ private:
+  template <int... G>
+  constexpr void add_grains(std::integer_sequence<int, G...>) {
+    ((part[G] = tile<T, kTile, G + 1, End::part>, add_pixels<G>(std::make_integer_sequence<int, kTile>())), ...);
+  }
+  template <int G, int... P>
+  constexpr void add_pixels(std::integer_sequence<int, P...>) {
+    ((raw[G][P] = tile<T, P + 1, G + 1, End::raw>, gradient[G][P] = grad_tile<T, P + 1, G + 1>), ...);
   }
 };
 template <class T>
-struct AllTables {
-  TileFn<T> tiles[2][kTile] = {};
-  GradFn<T> grads[2][kTile] = {};
-  constexpr AllTables() { Tables<T, kTile>::fill(tiles, grads); }
-};
+constexpr Tables<T> kTables;
+
+/// Grains that cover so many columns, less one.
 template <class T>
-constexpr AllTables<T> kTables;
+[[gnu::always_inline]] inline int last_grain(int columns) {
+  return (columns - 1) / kGrain<T>;
+}
 
 template <class T>
 [[gnu::always_inline]] inline void run_raw(const Tile<T>& t, int pixels, int columns) {
-  kTables<T>.tiles[columns > kLanes<T>][pixels - 1](t);
+  kTables<T>.raw[last_grain<T>(columns)][pixels - 1](t, 0);
 }
 template <class T>
 [[gnu::always_inline]] inline void run(const Tile<T>& t, int pixels, int columns) {
-  if (pixels == kTile && columns == kPanel<T>) return tile<T, kTile, 2, true>(t);
+  if (pixels == kTile && columns == kPanel<T>) return tile<T, kTile, kGrains<T>, End::whole>(t, kLanes<T>);
+  if (pixels == kTile) return kTables<T>.part[last_grain<T>(columns)](t, (columns - 1) % kLanes<T> + 1);
   alignas(64) Compute<T> raw[kTile * kPanel<T>];
   Tile<T> unfinished = t;
   unfinished.raw = raw;
@@ -285,7 +352,7 @@ template <class T>
 }
 template <class T>
 [[gnu::always_inline]] inline void run_grad(const GradTile<T>& t, int k, int columns) {
-  kTables<T>.grads[columns > kLanes<T>][k - 1](t);
+  kTables<T>.gradient[last_grain<T>(columns)][k - 1](t);
 }
 
 }  // namespace

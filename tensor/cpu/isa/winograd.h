@@ -50,7 +50,7 @@ inline constexpr bool kWinograd = __is_same(T, Compute<T>);
 template <class T>
 inline bool winograd(const ConvParams& p, const View& w) {
   return kWinograd<T> && w.shape[2] == 3 && w.shape[3] == 3 && p.stride_h == 1 && p.stride_w == 1 &&
-         p.dilation_h == 1 && p.dilation_w == 1 && p.groups == 1 && w.shape[0] >= 32 && w.shape[1] >= 32 &&
+         p.dilation_h == 1 && p.dilation_w == 1 && p.groups == 1 && w.shape[0] >= 16 && w.shape[1] >= 16 &&
          w.shape[0] * w.shape[1] <= 384 * 384;
 }
 

@@ -10,11 +10,12 @@
 namespace ar::cpu::AR_ISA {
 namespace {
 
-/// Whether a weight gradient goes this way: tiles enough to pay for folding the products, few outputs that hang over.
+/// Whether a weight gradient goes this way: tiles enough to pay for folding the products, of which outputs fill three
+/// in five.
 template <class T>
 inline bool winograd_weight(const ConvParams& p, const View& w, const Axis& h, const Axis& v, int64_t images) {
   const int64_t squares = Squares(h, v, images).count();
-  return winograd<T>(p, w) && squares >= 32 && 5 * images * h.out * v.out >= 16 * squares;
+  return winograd<T>(p, w) && squares >= 32 && 5 * images * h.out * v.out >= 12 * squares;
 }
 
 /// A dY A' of squares [first, first + n), one panel of channels: out[16][square][kPanel], planes `plane` apart.
