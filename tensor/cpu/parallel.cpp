@@ -1,9 +1,10 @@
 // The pool of threads: created on first use, spinning briefly between jobs (waking a sleeping thread costs 10-50 us, as
 // much as a layer of a small network), then asleep, so that an idle process burns no processor time.
 //
-// A job's parts are dealt to slots, one per thread: slot t holds parts t, t + T, t + 2T, ... A thread empties its own
-// slot first, so that a part tends to run where its data was left in cache, then takes what others have not begun: a
-// thread that the system keeps waiting holds nobody up.
+// A job's parts are dealt to slots, one per thread, in ranges: the first T-th of the parts to the first slot and so on.
+// A thread empties its own slot first. Neighbouring parts, and the same share of one job and of the next, thereby tend
+// to run where their data was left in cache; between cores without a common cache the way is long. Then it takes what
+// others have not begun: a thread that the system keeps waiting holds nobody up.
 #include "tensor/parallel.h"
 
 #include <pthread.h>
@@ -97,7 +98,7 @@ class Pool {
     pending_.store(parts, std::memory_order_relaxed);
     const uint64_t epoch = epoch_.load(std::memory_order_relaxed) + 1;
     for (int t = 0; t < threads_; ++t) {
-      const int count = (parts - t + threads_ - 1) / threads_;
+      const int count = first_part(t + 1) - first_part(t);
       slots_[t].state.store(epoch << 32 | uint32_t(count), std::memory_order_release);
     }
     publish();
@@ -120,6 +121,9 @@ class Pool {
   struct alignas(64) Slot {
     std::atomic<uint64_t> state{0};
   };
+
+  /// Of a slot; of slot T: the number of parts.
+  int first_part(int slot) const { return int(int64_t(parts_) * slot / threads_); }
 
   void publish() {
     epoch_.fetch_add(1);
@@ -152,8 +156,7 @@ class Pool {
       while (uint32_t(s >> 32) == uint32_t(epoch) && uint32_t(s) != 0) {
         if (!state.compare_exchange_weak(s, s - 1, std::memory_order_acq_rel)) continue;
         // Having taken a part of this job, it cannot end before us: its description stands.
-        const int mine = (parts_ - owner + threads_ - 1) / threads_;
-        run_part(owner + (mine - int(uint32_t(s))) * threads_);
+        run_part(first_part(owner + 1) - int(uint32_t(s)));
         if (pending_.fetch_sub(1) == 1 && caller_sleeps_.load()) {
           { std::lock_guard lock(mutex_); }
           finished_.notify_one();
