@@ -39,11 +39,15 @@ void check_file_size(int64_t size, const ImageLimits& limits) {
   AR_CHECK(size <= limits.max_file_bytes, size, " bytes, more than the limit of ", limits.max_file_bytes);
 }
 
+struct CloseFile {
+  void operator()(std::FILE* file) const { std::fclose(file); }
+};
+
 void read_file(const std::filesystem::path& path, const ImageLimits& limits, PaddedBytes& into) {
   const std::filesystem::file_status status = std::filesystem::status(path);
   AR_CHECK(!std::filesystem::is_directory(status), "is a folder, not an image");
   AR_CHECK(!std::filesystem::exists(status) || std::filesystem::is_regular_file(status), "is not a regular file");
-  const std::unique_ptr<std::FILE, decltype(&std::fclose)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
+  const std::unique_ptr<std::FILE, CloseFile> file(std::fopen(path.c_str(), "rb"));
   AR_CHECK(file, "cannot be opened: ", std::strerror(errno));
   const auto size = int64_t(std::filesystem::file_size(path));
   check_file_size(size, limits);

@@ -21,7 +21,7 @@ using namespace ffmpeg;
 
 /// Players turn the picture as in the source.
 void copy_display_matrix(const AVStream* from, AVStream* to) {
-#if LIBAVFORMAT_VERSION_MAJOR >= 61
+#if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 31, 102)  // FFmpeg 6.1
   const AVPacketSideData* found = av_packet_side_data_get(
       from->codecpar->coded_side_data, from->codecpar->nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX);
   if (!found) return;

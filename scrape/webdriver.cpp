@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "scrape/base64.h"
@@ -24,15 +25,42 @@ using nlohmann::json;
 // https://www.w3.org/TR/webdriver2/#elements: the name of the member that holds an element's id.
 constexpr const char* kElementKey = "element-6066-11e4-a52e-4f735466cecf";
 
-constexpr const char* kInstall = "on Debian: apt install chromium chromium-driver";
+constexpr const char* kInstall =
+    "on Debian: apt install chromium chromium-driver; on Ubuntu: sudo snap install chromium";
 
 constexpr const char* kGeckodriver = "https://github.com/mozilla/geckodriver/releases";
 
-std::string first_program(std::initializer_list<const char*> names) {
-  for (const char* name : names) {
-    if (std::string path = find_program(name); !path.empty()) return path;
+/// Ubuntu's packages put scripts in the place of browsers and drivers, which do no more than ask for a snap until that
+/// is installed: the name of the snap that `program` asks for; empty for any other program.
+std::string missing_snap(const std::string& program) {
+  std::ifstream file(program, std::ios::binary);
+  std::string text(4096, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<size_t>(file.gcount()));
+  const std::string folder = "/snap/bin/";
+  const size_t at = text.find("-x " + folder);
+  if (!text.starts_with("#!") || at == std::string::npos) return "";
+  const size_t begin = at + 3;
+  const std::string target = text.substr(begin, text.find_first_of(" ]\n", begin) - begin);
+  if (access(target.c_str(), X_OK) == 0) return "";
+  return target.substr(folder.size(), target.find('.') - folder.size());
+}
+
+/// The first of these that is installed; scripts that wait for their snap are not.
+std::string first_program(std::initializer_list<std::string> names) {
+  for (const std::string& name : names) {
+    if (std::string path = find_program(name); !path.empty() && missing_snap(path).empty()) return path;
   }
   return "";
+}
+
+/// Says which snap the program of this name waits for, if it does.
+void check_snap(const std::string& driver, const std::string& name) {
+  const std::string path = find_program(name);
+  const std::string snap = path.empty() ? "" : missing_snap(path);
+  if (snap.empty()) return;
+  fail("driver ", driver, ": ", path, " asks for the snap ", snap, ", which is not installed; sudo snap install ",
+       snap);
 }
 
 /// A port of the loopback interface that was free a moment ago.
@@ -132,10 +160,11 @@ DriverChoice choose_driver(const std::string& driver) {
   if (driver.starts_with("http://") || driver.starts_with("https://"))
     return {.url = driver, .driver = {}, .browser = {}};
   if (driver == "auto") {
-    const DriverChoice chrome{{}, find_program("chromedriver"), chromium()};
+    const DriverChoice chrome{{}, first_program({"chromedriver"}), chromium()};
     if (!chrome.driver.empty() && !chrome.browser.empty()) return chrome;
-    const DriverChoice gecko{{}, find_program("geckodriver"), firefox(), true};
+    const DriverChoice gecko{{}, first_program({"geckodriver"}), firefox(), true};
     if (!gecko.driver.empty() && !gecko.browser.empty()) return gecko;
+    check_snap(driver, "chromedriver");
     if (!chrome.browser.empty()) fail("driver auto: there is ", chrome.browser, " but no chromedriver; ", kInstall);
     if (!gecko.browser.empty()) {
       fail("driver auto: there is ", gecko.browser, " but no geckodriver; get it from ", kGeckodriver, ", or ",
@@ -148,8 +177,10 @@ DriverChoice choose_driver(const std::string& driver) {
   if (path.empty()) {
     fail("driver ", driver, ": there is no such program; ", gecko ? cat("get it from ", kGeckodriver) : kInstall);
   }
+  check_snap(driver, driver);
   DriverChoice choice{{}, path, gecko ? firefox() : chromium(), gecko};
   if (choice.browser.empty()) {
+    check_snap(driver, gecko ? "firefox" : "chromium-browser");
     fail("driver ", driver, ": ", gecko ? "Firefox" : "Chromium or Chrome", " is not installed; ",
          gecko ? "on Debian: apt install firefox-esr" : kInstall);
   }

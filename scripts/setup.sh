@@ -33,8 +33,15 @@ for package in "${packages[@]}"; do
   status=$(dpkg-query --show --showformat='${db:Status-Status}\n' "$package" 2>/dev/null || true)
   [[ $status == *installed* && $status != *not-installed* ]] || missing+=("$package")
 done
+# Where apt cannot install snaps (containers), Ubuntu's packages of the browser are scripts that ask for one.
+tell_missing_snap() {
+  if [[ ${packages[*]} == *chromium-browser* && ! -x /snap/bin/chromium ]]; then
+    echo "setup: the browser is missing still, without which no images can be searched: sudo snap install chromium" >&2
+  fi
+}
 if ((${#missing[@]} == 0)); then
   echo "setup: all ${#packages[@]} packages are installed"
+  tell_missing_snap
   exit 0
 fi
 
@@ -49,4 +56,5 @@ fi
 echo "setup: installing ${missing[*]}"
 "${as_root[@]}" apt-get update -q
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+tell_missing_snap
 echo "setup: done"

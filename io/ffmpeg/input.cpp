@@ -24,7 +24,7 @@ constexpr int64_t kMaxPixels = int64_t{8192} * 8192;  // of one picture: a damag
 constexpr const char* kEncrypted = ": is encrypted (DRM or password), and cannot be decoded";
 
 const uint8_t* side_data(const AVStream* stream, AVPacketSideDataType type, size_t least) {
-#if LIBAVFORMAT_VERSION_MAJOR >= 61
+#if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 31, 102)  // FFmpeg 6.1
   const AVPacketSideData* found =
       av_packet_side_data_get(stream->codecpar->coded_side_data, stream->codecpar->nb_coded_side_data, type);
   return found && found->size >= least ? found->data : nullptr;

@@ -40,18 +40,18 @@ const Kernels* cpu_kernels_named(const char* name) {
 }
 
 const Kernels& cpu_kernels() {
-  static const Kernels& chosen = []() -> const Kernels& {
+  static const Kernels* const chosen = []() -> const Kernels* {
     if (const char* wanted = std::getenv("AR_CPU"); wanted && *wanted) {
       const Kernels* k = cpu_kernels_named(wanted);
       AR_CHECK(k, "AR_CPU=", wanted,
                ": this processor or build has no such kernels (baseline, avx2, avx512, avx512bf16)");
-      return *k;
+      return k;
     }
     for (const char* name : {"avx512bf16", "avx512", "avx2"})
-      if (const Kernels* k = cpu_kernels_named(name)) return *k;
-    return *cpu_kernels_named("baseline");
+      if (const Kernels* k = cpu_kernels_named(name)) return k;
+    return cpu_kernels_named("baseline");
   }();
-  return chosen;
+  return *chosen;
 }
 
 }  // namespace ar

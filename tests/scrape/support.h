@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "scrape/process.h"
+#include "scrape/webdriver.h"
 
 namespace ar::scrape::test {
 
@@ -71,6 +72,7 @@ inline int processes_with(const std::string& mark) {
     EXPECT_THAT(message, ::testing::Not(::testing::HasSubstr("\n")));                      \
   } while (0)
 
-#define AR_SKIP_WITHOUT_BROWSER()                                                                       \
-  if (ar::scrape::find_program("chromedriver").empty() || ar::scrape::find_program("chromium").empty()) \
-  GTEST_SKIP() << "chromium and chromedriver are not installed (scripts/setup.sh installs them)"
+#define AR_SKIP_WITHOUT_BROWSER()                                                                                  \
+  if (const std::string missing = ar::scrape::test::message_of([] { ar::scrape::choose_driver("chromedriver"); }); \
+      !missing.empty())                                                                                            \
+  GTEST_SKIP() << missing

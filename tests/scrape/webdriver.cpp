@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <thread>
 
@@ -189,6 +191,23 @@ TEST(WebDriverErrors, SayWhatToDo) {
   options.driver = "true";  // starts, answers nothing
   AR_SKIP_WITHOUT_BROWSER();
   EXPECT_ERROR(Browser{options}, "the driver does not start");
+}
+
+TEST(WebDriverErrors, AScriptThatWaitsForItsSnapIsNoDriver) {
+  const Folder folder;
+  const auto script = [&](const std::string& name, const std::string& snap) {
+    std::ofstream(folder.path + "/" + name) << "#!/bin/sh\nif ! [ -x /snap/bin/" << snap << " ]; then\n  exit 1\nfi\n";
+    std::filesystem::permissions(folder.path + "/" + name, std::filesystem::perms::owner_all);
+  };
+  script("chromedriver", "not-a-snap.chromedriver");
+  script("chromium-browser", "not-a-snap");
+  const std::string before = std::getenv("PATH");
+  setenv("PATH", folder.path.c_str(), 1);
+  for (const std::string driver : {"auto", "chromedriver"}) {
+    EXPECT_ERROR(choose_driver(driver), "driver " + driver + ": " + folder.path + "/chromedriver asks for the snap ",
+                 " not-a-snap, which is not installed; sudo snap install not-a-snap");
+  }
+  setenv("PATH", before.c_str(), 1);
 }
 
 TEST(WebDriverErrors, ADriverOfAnotherVersion) {
