@@ -92,7 +92,8 @@ std::optional<Url> parse_url(std::string_view text) {
   if (!is_http(text) || text.size() > 8192 || text.find('\0') != std::string_view::npos) return std::nullopt;
   const std::unique_ptr<CURLU, void (*)(CURLU*)> handle(curl_url(), curl_url_cleanup);
   const std::string copy(text);
-  if (curl_url_set(handle.get(), CURLUPART_URL, copy.c_str(), CURLU_URLENCODE) != CURLUE_OK) return std::nullopt;
+  if (curl_url_set(handle.get(), CURLUPART_URL, copy.c_str(), CURLU_URLENCODE | CURLU_ALLOW_SPACE) != CURLUE_OK)
+    return std::nullopt;
   curl_url_set(handle.get(), CURLUPART_FRAGMENT, nullptr, 0);
   const auto part = [&](CURLUPart which, unsigned flags = 0) {
     char* value = nullptr;

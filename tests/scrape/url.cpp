@@ -21,8 +21,9 @@ TEST(Url, Parts) {
   EXPECT_EQ(parse_url("http://example.org")->port, 80);
   EXPECT_EQ(parse_url("http://example.org")->target, "/");
   EXPECT_EQ(parse_url("http://[::1]:81/")->host, "[::1]");
-  for (const char* bad : {"", "ftp://a/b", "file:///etc/passwd", "javascript:alert(1)", "/a", "http://",
-                          "http://user@example.org/", "http://user:secret@example.org/", "data:,x"}) {
+  for (const char* bad :
+       {"", "ftp://a/b", "file:///etc/passwd", "javascript:alert(1)", "/a", "http://", "http://exa mple.org/",
+        "http://user@example.org/", "http://user:secret@example.org/", "data:,x"}) {
     EXPECT_FALSE(parse_url(bad).has_value()) << bad;
   }
   EXPECT_FALSE(parse_url("http://a/" + std::string(10000, 'x')).has_value());
