@@ -10,7 +10,7 @@ using ar::Dtype;
 using ar::Tensor;
 using ar::Variable;
 
-const Safetensors& fixture(const std::string& name) {
+const Safetensors& fixture(const char* name) {
   static std::map<std::string, Safetensors> files;
   const auto at = files.find(name);
   if (at != files.end()) return at->second;
@@ -84,7 +84,7 @@ void run(const CaseName& name, const Ops& ops) {
 std::vector<CaseName> all_cases(const std::vector<std::string>& files) {
   std::vector<CaseName> cases;
   for (const auto& file : files)
-    for (const auto& name : fixture(file).cases())
+    for (const auto& name : fixture(file.c_str()).cases())
       for (Dtype dtype : {Dtype::f64, Dtype::f32}) cases.push_back({file, name, dtype});
   return cases;
 }

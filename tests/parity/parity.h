@@ -13,7 +13,7 @@
 namespace parity {
 
 /// A fixture file by its name without ending; read once.
-const Safetensors& fixture(const std::string& name);
+const Safetensors& fixture(const char* name);
 
 /// Largest difference allowed, relative to the largest value of the tensor.
 inline double tolerance(ar::Dtype dtype) { return dtype == ar::Dtype::f64 ? 1e-9 : 1e-4; }
@@ -26,7 +26,10 @@ testing::AssertionResult close(const ar::Tensor& got, const ar::Tensor& want, do
 class Case {
  public:
   Case(const std::string& file, std::string name, ar::Dtype dtype)
-      : options(fixture(file).options(name)), file_(fixture(file)), name_(std::move(name)), dtype_(dtype) {}
+      : options(fixture(file.c_str()).options(name)),
+        file_(fixture(file.c_str())),
+        name_(std::move(name)),
+        dtype_(dtype) {}
 
   const nlohmann::json& options;
 

@@ -126,7 +126,14 @@ void make_video(const std::string& path, const Movie& m) {
     const int one = m.mirrored ? -1 : 1, by = m.turned / 90;
     const int a[] = {one, 0, -one, 0}, b[] = {0, one, 0, -one}, cc[] = {0, -1, 0, 1}, d[] = {1, 0, -1, 0};
     const int32_t matrix[9] = {a[by] * 65536, b[by] * 65536, 0, cc[by] * 65536, d[by] * 65536, 0, 0, 0, 1 << 30};
+#if LIBAVCODEC_VERSION_INT >= AV_VERSION_INT(60, 31, 102)  // FFmpeg 6.1
+    AVCodecParameters& p = *s->codecpar;
+    uint8_t* data =
+        av_packet_side_data_new(&p.coded_side_data, &p.nb_coded_side_data, AV_PKT_DATA_DISPLAYMATRIX, sizeof(matrix), 0)
+            ->data;
+#else
     uint8_t* data = av_stream_new_side_data(s, AV_PKT_DATA_DISPLAYMATRIX, sizeof(matrix));
+#endif
     std::memcpy(data, matrix, sizeof(matrix));
   }
 
