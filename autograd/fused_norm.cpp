@@ -1,9 +1,31 @@
 #include "autograd/fused_norm.h"
 
+#include <bit>
+
 #include "autograd/checkpoint.h"
 #include "autograd/operands.h"
+#include "tensor/hash.h"
+#include "tensor/live_numbers.h"
 
 namespace ar {
+namespace {
+
+/// Those of running statistics, kept with these until they or the parameters are written to.
+ops::NormVectors kept_vectors(const Tensor& x, const ops::NormSource& s) {
+  if (recorded_numbers()) return ops::norm_vectors(x, s);  // a recorded step must not use memory that goes again
+  Hash key;
+  uint64_t versions = 0;
+  for (const Tensor* t : {&s.weight, &s.bias, &s.running_mean, &s.running_var}) {
+    if (!t->defined()) continue;
+    key << t->storage()->id() << uint64_t(t->offset()) << t->strides();
+    if (t != &s.running_var) versions += t->version();
+  }
+  key << std::bit_cast<uint64_t>(s.eps) << uint64_t(x.size(1)) << uint64_t(x.dtype());
+  return *s.running_var.storage()->derived(
+      key.value(), [&] { return std::make_shared<ops::NormVectors>(ops::norm_vectors(x, s)); }, versions);
+}
+
+}  // namespace
 
 FusedNorm::FusedNorm(const Tensor& x, const ChannelSums& known, const NormParameters& norm,
                      const BatchNormOptions& options)
@@ -28,7 +50,7 @@ FusedNorm::FusedNorm(const Tensor& x, const ChannelSums& known, const NormParame
     source.count = count_;
     source.update = options.training && norm.running_mean.defined() && !recomputing();
   }
-  vectors_ = ops::norm_vectors(x, source);
+  vectors_ = of_batch_ || learning() ? ops::norm_vectors(x, source) : kept_vectors(x, source);
 }
 
 bool FusedNorm::uses_batch(const NormParameters& norm, const BatchNormOptions& options) {

@@ -1,5 +1,6 @@
 #include "tensor/ops_conv.h"
 
+#include "tensor/hash.h"
 #include "tensor/live_numbers.h"
 #include "tensor/ops_checks.h"
 
@@ -75,15 +76,12 @@ std::shared_ptr<Storage> packed(const char* op, ConvPack mode, const ConvParams&
   };
   // A recorded step must not use memory that goes when the weights are written to next.
   if (packing == Packing::temporary || recorded_numbers()) return make();
-  // Views of one storage have packings of their own: the key is a hash (FNV-1a) of all that tells them apart.
-  uint64_t key = 0xcbf29ce484222325u;
-  const auto mix = [&](int64_t v) { key = (key ^ uint64_t(v)) * 0x100000001b3u; };
+  Hash key;  // views of one storage have packings of their own
   for (int64_t v : {int64_t(mode), int64_t(dtype), w.offset(), p.stride_h, p.stride_w, p.pad_top, p.pad_left,
                     p.dilation_h, p.dilation_w, p.groups})
-    mix(v);
-  for (int64_t v : w.shape()) mix(v);
-  for (int64_t v : w.strides()) mix(v);
-  return w.storage()->derived(key, make);
+    key << uint64_t(v);
+  key << w.shape() << w.strides();
+  return w.storage()->derived(key.value(), make);
 }
 
 const void* data_of(const std::shared_ptr<Storage>& s) { return s ? s->data() : nullptr; }

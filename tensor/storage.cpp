@@ -30,14 +30,21 @@ Storage::~Storage() {
     backend(device_).release(data_, bytes_);
 }
 
-std::shared_ptr<Storage> Storage::derived(uint64_t key, const std::function<std::shared_ptr<Storage>()>& make) {
+Storage::Storage()
+    : id_([] {
+        static std::atomic<uint64_t> last{0};
+        return ++last;
+      }()) {}
+
+std::shared_ptr<void> Storage::kept(uint64_t key, uint64_t others, const std::function<std::shared_ptr<void>()>& make) {
   std::lock_guard lock(mutex_);
   const uint64_t now = version();
-  std::erase_if(derived_, [&](const Derived& d) { return d.version != now; });
+  // Versions only grow: equal sums are equal versions.
+  std::erase_if(derived_, [&](const Derived& d) { return d.version != now || (d.key == key && d.others != others); });
   for (const Derived& d : derived_)
     if (d.key == key) return d.data;
   auto data = make();
-  derived_.push_back({key, now, data});
+  derived_.push_back({key, now, others, data});
   return data;
 }
 

@@ -23,20 +23,32 @@ class Storage {
   std::byte* data() const { return data_; }
   int64_t bytes() const { return bytes_; }
   Device device() const { return device_; }
+  /// No other storage of this process has or had it.
+  uint64_t id() const { return id_; }
 
   /// Counts writes. What was computed from the contents stays valid while this stands still.
   uint64_t version() const { return version_.load(std::memory_order_relaxed); }
   void count_write() { version_.fetch_add(1, std::memory_order_relaxed); }
 
-  /// Data made from the contents (packed weights), kept until the next write. `key` tells kinds apart.
-  std::shared_ptr<Storage> derived(uint64_t key, const std::function<std::shared_ptr<Storage>()>& make);
+  /// What `make` makes from the contents (a std::shared_ptr: packed weights, folded norms), kept until the next write.
+  /// `key` tells apart what is made and from which part. Are others' contents in it, then `others` is the sum of their
+  /// versions.
+  template <class F>
+  auto derived(uint64_t key, F&& make, uint64_t others = 0) {
+    using Pointer = decltype(make());
+    return std::static_pointer_cast<typename Pointer::element_type>(
+        kept(key, others, [&] { return std::static_pointer_cast<void>(make()); }));
+  }
 
  private:
   struct Derived {
-    uint64_t key, version;
-    std::shared_ptr<Storage> data;
+    uint64_t key, version, others;
+    std::shared_ptr<void> data;
   };
-  Storage() = default;
+  Storage();
+  std::shared_ptr<void> kept(uint64_t key, uint64_t others, const std::function<std::shared_ptr<void>()>& make);
+
+  const uint64_t id_;
   std::byte* data_ = nullptr;
   int64_t bytes_ = 0;
   Device device_;

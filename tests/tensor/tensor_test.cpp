@@ -161,6 +161,25 @@ TEST(Tensor, DerivedDataLivesUntilTheNextWrite) {
   EXPECT_EQ(made, 3);
 }
 
+TEST(Tensor, DerivedDataOfSeveralLivesUntilOneOfThemIsWrittenTo) {
+  const Tensor t = ones({4}), other = ones({4});
+  int made = 0;
+  const auto sum = [&] {
+    return *t.storage()->derived(
+        3, [&] { return ++made, std::make_shared<float>(t.data<float>()[0] + other.data<float>()[0]); },
+        other.version());
+  };
+  EXPECT_EQ(sum(), 2);
+  EXPECT_EQ(sum(), 2);
+  EXPECT_EQ(made, 1);
+  other.fill(5);
+  EXPECT_EQ(sum(), 6);
+  t.fill(2);
+  EXPECT_EQ(sum(), 7);
+  EXPECT_EQ(made, 3);
+  EXPECT_NE(t.storage()->id(), other.storage()->id());
+}
+
 TEST(Tensor, MemoryIsCountedAndReused) {
   empty_cache();
   const int64_t live = memory_stats().live;
