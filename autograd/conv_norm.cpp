@@ -54,19 +54,17 @@ Tensor folded(const Tensor& x, const std::vector<ConvNorm>& all, const Variable&
   for (const ConvNorm& s : all) {
     shape = ops::conv2d_shape(shape, s.weight.shape(), s.conv);
     const FusedNorm norm(empty({0, s.weight.size(0)}, x.options()), {}, s.norm, s.mode);
-    steps.push_back({s.weight.value(),
-                     s.conv,
-                     {.scale = norm.scale(),
-                      .shift = norm.shift(),
-                      .accumulate = residual.defined() && &s == &all.back(),
-                      .activation = s.mode.activation,
-                      .slope = s.mode.slope}});
+    steps.push_back(
+        {s.weight.value(),
+         s.conv,
+         {.scale = norm.scale(), .shift = norm.shift(), .activation = s.mode.activation, .slope = s.mode.slope}});
   }
-  const Tensor y = residual.defined() ? residual.value().clone(Layout::channels_last) : empty(shape, x.options());
+  const Tensor y = empty(shape, {.dtype = x.dtype(), .device = x.device()});
   const int64_t images = x.size(0), at_once = images_at_once(x, steps);
   for (int64_t i = 0, n; i < images; i += n) {
     n = std::min(at_once, images - i);
     Tensor in = x.narrow(0, i, n);
+    if (residual.defined()) steps.back().epilogue.residual = residual.value().narrow(0, i, n);
     for (const Folded& s : steps)
       in = ops::conv2d(in, s.weight, s.conv, {}, s.epilogue, &s == &steps.back() ? y.narrow(0, i, n) : Tensor(),
                        ops::Packing::cached);

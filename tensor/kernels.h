@@ -79,12 +79,11 @@ struct ConvReader {
 };
 
 /// What happens to its sums before they are stored, per output channel, in this order:
-/// y = sum * scale + shift;  y += residual memory (accumulate);  y = activation(y);  statistics (in the device's
-/// memory).
+/// y = sum * scale + shift;  y += residual;  y = activation(y);  statistics (in the device's memory).
 struct ConvEpilogue {
   const void* scale = nullptr;  // null: 1
   const void* shift = nullptr;  // null: 0 (a bias is a shift without scale)
-  bool accumulate = false;      // add what y holds already
+  View residual;                // of y's shape; channel stride 1; may be y itself. data null: none
   Activation activation = Activation::none;
   double slope = 0;       // of leaky_relu
   double* sum = nullptr;  // [out channels], += the stored values over all pixels (f32 within a band of rows, then f64)

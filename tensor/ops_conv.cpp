@@ -100,14 +100,20 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& option
   const auto kernel = kernel_for(kernels_of(x).conv2d, x.dtype(), op, kernels_of(x).name);
   const ConvReader read = reader_of(op, reader, x.size(1), x);
   const int64_t channels = shape[1];
+  Tensor residual = e.residual;
+  if (residual.defined()) {
+    check_shape(op, "residual", residual, shape);
+    check_alike(op, "residual", residual, x);
+    residual = channels_together(residual);
+  }
   const ConvEpilogue finish{.scale = vector_data(op, "the epilogue's scale", e.scale, channels, x),
                             .shift = vector_data(op, "bias", e.shift, channels, x),
-                            .accumulate = e.accumulate,
+                            .residual = residual.defined() ? residual.view() : View{},
                             .activation = e.activation,
                             .slope = e.slope,
                             .sum = sum_data(op, "the epilogue's sum", e.sum, channels, x),
                             .sum_sq = sum_data(op, "the epilogue's sum_sq", e.sum_sq, channels, x)};
-  const Tensor y = result(op, shape, x, out, e.accumulate);
+  const Tensor y = result(op, shape, x, out, false);
   if (y.numel() == 0) return y;
   const ConvParams p = params_of(options);
   const auto w = packed(op, ConvPack::forward, p, weight, x.dtype(), packing);

@@ -41,12 +41,11 @@ struct Reader {
 };
 
 /// What happens to the sums before they are stored, per output channel, in this order: y = sum * scale + shift;
-/// y += what out holds (accumulate); y = activation(y); sum += y, sum_sq += y^2 over all pixels. Vectors [O] of x's
+/// y += residual, of y's shape; y = activation(y); sum += y, sum_sq += y^2 over all pixels. Vectors [O] of x's
 /// parameter_dtype; undefined: 1 and 0. The sums are [O] of f64, or undefined (not asked for). (ConvEpilogue, in
 /// tensors.)
 struct Epilogue {
-  Tensor scale = {}, shift = {};
-  bool accumulate = false;
+  Tensor scale = {}, shift = {}, residual = {};
   Activation activation = Activation::none;
   double slope = 0.01;  // of leaky_relu
   Tensor sum = {}, sum_sq = {};

@@ -106,7 +106,7 @@ LstmStates lstm(const Tensor& x, const LstmWeights& w, const Tensor& h0, const T
     const int64_t t = pass.reverse ? steps - 1 - i : i, from = pass.reverse ? t + 1 : t, to = pass.reverse ? t : t + 1;
     const Tensor gates = s.gates.select(0, t), h_from = s.h.select(0, from);
     if (i > 0 || h0.defined())
-      conv2d(pixels(h_from), kernel1x1(w.hh), {}, {}, {.accumulate = true}, pixels(gates), Packing::cached);
+      conv2d(pixels(h_from), kernel1x1(w.hh), {}, {}, {.residual = pixels(gates)}, pixels(gates), Packing::cached);
     cell(gates.writable(), s.c.select(0, from).view(), h_from.view(), active_view(active, t),
          s.c.select(0, to).writable(), s.h.select(0, to).writable());
   }

@@ -182,7 +182,7 @@ class ReadInput {
   View view_;
 };
 
-/// y = activation(sums * scale + shift (+ y)), and the sums over what was stored.
+/// y = activation(sums * scale + shift (+ residual)), and the sums over what was stored.
 template <class S>
 struct Finish {
   using T = Compute<S>;
@@ -190,14 +190,14 @@ struct Finish {
   const S* sums;
   const T *scale, *shift;
   S* y;
-  bool accumulate;
+  const S* residual;
   Activation activation;
   T slope;
-  AR_HD T operator()(int64_t c, const int64_t (&at)[2]) const {
+  AR_HD T operator()(int64_t c, const int64_t (&at)[3]) const {
     T v = widen(sums[at[0]]);
     if (scale) v *= scale[c];
     if (shift) v += shift[c];
-    if (accumulate) v += widen(y[at[1]]);
+    if (residual) v += widen(residual[at[2]]);
     const S stored = narrow<S>(activate(activation, v, slope));
     y[at[1]] = stored;
     return widen(stored);
@@ -223,20 +223,21 @@ void conv2d(const ConvParams& p, const View& x, const View& w, const void* packe
   if (y.numel() == 0) return;
   const ReadInput<S> read(x, reader);
   const View weights = weights_of(w, packed, x.dtype);
-  // Residual memory is added before the activation but after scale and shift: only without these can the convolution
-  // itself add to it.
-  const bool apart = e.accumulate && (e.scale || e.shift);
+  // The residual is added before the activation but after scale and shift: only without these, and where it lies in y
+  // already, can the convolution itself add to it. With these it must not be written over.
+  const bool in_y = e.residual.data == y.data, adds = in_y && !e.scale && !e.shift, apart = in_y && !adds;
+  const bool residual = e.residual.data && !adds;
   const Scratch memory(apart ? y.numel() * int64_t(sizeof(S)) : 0);
   const View sums = apart ? channels_last_like(y, memory.as<S>()) : y;
-  convolution<S>(Pass::forward, p, read.view(), weights, sums, e.accumulate && !apart);
-  if (!apart && !e.scale && !e.shift && e.activation == Activation::none) {
+  convolution<S>(Pass::forward, p, read.view(), weights, sums, adds);
+  if (!residual && !e.scale && !e.shift && e.activation == Activation::none) {
     if (e.sum || e.sum_sq) kChannels.channel_sums[y.dtype](y, e.sum, e.sum_sq);
     return;
   }
-  channel_pass<2>(
-      {&sums, &y},
+  channel_pass<3>(
+      {&sums, &y, residual ? &e.residual : &y},
       Finish<S>{sums.as<const S>(), static_cast<const Compute<S>*>(e.scale), static_cast<const Compute<S>*>(e.shift),
-                y.as<S>(), apart, e.activation, Compute<S>(e.slope)},
+                y.as<S>(), residual ? e.residual.as<const S>() : nullptr, e.activation, Compute<S>(e.slope)},
       e.sum, e.sum_sq);
 }
 

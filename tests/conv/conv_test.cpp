@@ -136,12 +136,12 @@ void check_forward(const Entries<T>& k, const Case& c, unsigned seed) {
     EXPECT_TRUE(same(y.values(), rounded<T>(reference_forward(c.p, x, w, c.y)))) << "plain";
     EXPECT_TRUE(y.surroundings_intact()) << "plain";
   }
-  // With everything: a reader, scale, shift, accumulation, activation, statistics.
+  // With everything: a reader, scale, shift, residual, activation, statistics.
   using P = Parameter<T>;
   const std::vector<P> rs = channel_numbers<P>(c.x.c, seed + 2, kPast6);
   const std::vector<P> rh = channel_numbers<P>(c.x.c, seed + 3, kPast6);
   const std::vector<P> es = channel_numbers<P>(c.y.c, seed + 4), eh = channel_numbers<P>(c.y.c, seed + 5);
-  const bool scale = seed % 3, accumulate = seed % 5 > 1;
+  const bool scale = seed % 3, residual = seed % 5 > 1, in_place = seed % 5 > 3;
   const Activation reading = Activation((seed + 1) % 4);
   Values read = x;
   for (int64_t i = 0; i < c.x.size(); ++i) {
@@ -153,7 +153,6 @@ void check_forward(const Entries<T>& k, const Case& c, unsigned seed) {
   ConvEpilogue e;
   if (scale) e.scale = es.data();
   e.shift = eh.data();
-  e.accumulate = accumulate;
   e.activation = Activation(seed % 4);
   e.slope = kSlope;
   Values want = reference_forward(c.p, read, w, c.y);
@@ -162,13 +161,15 @@ void check_forward(const Entries<T>& k, const Case& c, unsigned seed) {
     const auto ch = std::size_t(i / (c.y.h * c.y.w) % c.y.c);
     double& v = want.v[std::size_t(i)];
     v = v * (scale ? double(es[ch]) : 1) + double(eh[ch]);
-    if (accumulate) v += before.v[std::size_t(i)];
+    if (residual) v += before.v[std::size_t(i)];
     v = activated(e.activation, v, kSlope);
     sum[ch] += v, sum_sq[ch] += v * v, size[ch] += std::abs(v);
   }
   for (int threads : {1, 2, 3, 2}) {
     set_num_threads(threads);
     Nhwc<T> y(before, c.y_extra, c.row_gap);
+    const Nhwc<T> beside(before, c.y_extra + 3, 2 * c.row_gap);
+    if (residual) e.residual = in_place ? y.view() : beside.view();
     std::vector<double> s(std::size_t(c.y.c), 1.0), q(std::size_t(c.y.c), 2.0);
     e.sum = s.data(), e.sum_sq = q.data();
     k.forward()(c.p, xs.view(), ws.view(), packed.data(), y.view(), {rs.data(), rh.data(), reading, kSlope}, e);

@@ -68,10 +68,10 @@ TEST(CudaConv, ForwardWithReaderAndEpilogue) {
     const Array in_shift = random({c.x[1]}, parameter, Lie::dense, 5),
                 scale = random({c.y[1]}, parameter, Lie::dense, 6);
     const Array shift = random({c.y[1]}, parameter, Lie::dense, 7);
-    for (int variant = 0; variant < 7; ++variant) {
+    for (int variant = 0; variant < 8; ++variant) {
       SCOPED_TRACE(variant);
-      const bool accumulate = variant == 3 || variant == 4;
-      compare({&x, &w, accumulate ? &old : &fresh, &in_scale, &in_shift, &scale, &shift},
+      const bool in_place = variant == 3 || variant == 4;
+      compare({&x, &w, in_place ? &old : &fresh, &in_scale, &in_shift, &scale, &shift, &old},
               [&](const Side& s) {
                 const Dtype type = s[0].dtype;
                 Numbers sums(s, 2 * c.y[1], 1);
@@ -83,7 +83,9 @@ TEST(CudaConv, ForwardWithReaderAndEpilogue) {
                 if (variant == 4) e.scale = s[5].data, e.shift = s[6].data, e.activation = Activation::relu;
                 if (variant == 3) e.activation = Activation::relu6;
                 if (variant == 5) e.activation = Activation::leaky_relu, e.slope = 0.1;
-                e.accumulate = accumulate;
+                if (in_place) e.residual = s[2];
+                if (variant == 7) e.shift = s[6].data, e.activation = Activation::relu;
+                if (variant == 6 || variant == 7) e.residual = s[7];
                 if (variant == 1 || variant == 5) e.sum = sums.data(), e.sum_sq = sums.data() + c.y[1];
                 s.k.conv2d[type](c.p, s[0], s[1], packed(s, ConvPack::forward, c.p, s[1], type), s[2], reader, e);
                 return t == Dtype::bf16 ? std::vector<double>()

@@ -135,7 +135,7 @@ TEST_P(ConvFusion, EpilogueScalesAddsActivatesAndSums) {
     }
     const Tensor out = before.clone();
     const Tensor sums = full({24}, 1, {.dtype = Dtype::f64}), sums_sq = full({24}, 2, {.dtype = Dtype::f64});
-    const ops::Epilogue epilogue{scale, shift, true, activation, 0.1, sums, sums_sq};
+    const ops::Epilogue epilogue{scale, shift, out, activation, 0.1, sums, sums_sq};
     const Tensor y = ops::conv2d(x, w, options, {}, epilogue, out);
     EXPECT_TRUE(y.shares_memory_with(out));
     expect_close(y, expected, eps, "y");
@@ -314,8 +314,8 @@ TEST(ConvErrors, SayTheRuleAndWhatCame) {
                      Variable(zeros({3, 2, 1, 1}, {.dtype = Dtype::i64})));
             }),
             std::string("conv2d: no ") + cpu_kernels().name + " kernel for int64");
-  EXPECT_EQ(error_of([&] { ops::conv2d(x.value(), w.value(), {}, {}, {.accumulate = true}); }),
-            "conv2d: accumulate needs an out tensor");
+  EXPECT_EQ(error_of([&] { ops::conv2d(x.value(), w.value(), {}, {}, {.residual = x.value()}); }),
+            "conv2d: residual must have shape [1,3,4,4], it has [1,2,4,4]");
   EXPECT_EQ(error_of([&] {
               ops::conv2d(x.value(), w.value(), {}, {}, {}, zeros({1, 3, 4, 5}));
             }),

@@ -85,7 +85,8 @@ void forward(const ConvParams& p, const View& x, const View& w, const void* pack
   c.h = forward_axis(rows_of(p, w), x.shape[2], y.shape[2]);
   c.w = forward_axis(columns_of(p, w), x.shape[3], y.shape[3]);
   c.reader = reader_from(reader, x.shape[1], zeros);
-  c.finish.accumulate = e.accumulate;
+  c.finish.residual = e.residual.data;
+  if (e.residual.data) c.beside = Images<const T>(e.residual);
   c.finish.activation = e.activation;
   c.finish.slope = W(e.slope);
   if (e.scale || e.shift) {
@@ -104,6 +105,7 @@ void forward(const ConvParams& p, const View& x, const View& w, const void* pack
     c.x = all.x.channel_range(g * in, in);
     c.reader = all.reader.from(g * in);
     c.y = all.y.channel_range(g * out, out);
+    c.beside = all.beside.channel_range(g * out, out);
     if (all.finish.scale) c.finish.scale = all.finish.scale + g * out, c.finish.shift = all.finish.shift + g * out;
     if (all.sum) c.sum = all.sum + g * out;
     if (all.sum_sq) c.sum_sq = all.sum_sq + g * out;
@@ -127,7 +129,7 @@ void backward_data(const ConvParams& p, const View& gy, const View& w, const voi
   all.packed = static_cast<const T*>(packed);
   all.finish.accumulate = accumulate;
   if (gate.x.data) {
-    all.gate_x = Images<const T>(gate.x);
+    all.beside = Images<const T>(gate.x);
     all.finish.gate = true;
     all.finish.gate_activation = gate.activation;
     all.finish.slope = W(gate.slope);
@@ -145,18 +147,18 @@ void backward_data(const ConvParams& p, const View& gy, const View& w, const voi
     image.row *= sh, image.pixel *= sw;
     return image;
   };
-  auto each_phase = [&](const Images<T>& y, const Images<const T>& gate_x, auto f) {
+  auto each_phase = [&](const Images<T>& y, const Images<const T>& gated, auto f) {
     for (int64_t a = 0; a < rows.stride; ++a)
       for (int64_t b = 0; b < columns.stride; ++b) {
         c.h = backward_axis(rows, phase_of(rows, a), a, gx.shape[2], gy.shape[2]);
         c.w = backward_axis(columns, phase_of(columns, b), b, gx.shape[3], gy.shape[3]);
         c.y = phase_image(y, a, b, rows.stride, columns.stride);
-        c.gate_x = phase_image(gate_x, a, b, rows.stride, columns.stride);
+        c.beside = phase_image(gated, a, b, rows.stride, columns.stride);
         f();
       }
   };
   if (depthwise(p, w))
-    return each_phase(all.y, all.gate_x, [&] {
+    return each_phase(all.y, all.beside, [&] {
       correlate_depthwise(c, 1, out);
       c.packed += c.h.count * c.w.count * round_up(gy.shape[1], kLanes<T>) * kDepth<T>;
     });
@@ -168,7 +170,7 @@ void backward_data(const ConvParams& p, const View& gy, const View& w, const voi
     }
     if (all.sum) c.sum = all.sum + g * in;
     if (all.sum_sq) c.sum_sq = all.sum_sq + g * in;
-    each_phase(all.y.channel_range(g * in, in), all.gate_x.channel_range(g * in, in), [&] {
+    each_phase(all.y.channel_range(g * in, in), all.beside.channel_range(g * in, in), [&] {
       bool done = false;
       if constexpr (kWinograd<T>)
         if ((done = winograd<T>(p, w))) correlate_winograd(c);

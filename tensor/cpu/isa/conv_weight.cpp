@@ -14,6 +14,14 @@
 namespace ar::cpu::AR_ISA {
 namespace {
 
+/// Into how many pieces each of the units is cut: as few as keep the threads busy for 85 % of the time, at most
+/// `limit`.
+inline int64_t pieces_of(int64_t units, int64_t threads, int64_t limit) {
+  int64_t pieces = 1;
+  while (pieces < limit && units * pieces * 100 < 85 * round_up(units * pieces, threads)) ++pieces;
+  return pieces;
+}
+
 constexpr int64_t kBlockPixels = 196;  // fewer: sums are read and written often; more: wide layers leave the cache
 
 template <class T>
@@ -262,7 +270,7 @@ void weight_gradient(const WeightGradient<T>& g, bool tiled, const View& gw, boo
   using W = Compute<T>;
   const WinogradSums<T> sums(g.h, g.w, g.x, k_most);
   const int64_t total = tiled ? sums.total : blocks.total;
-  const int64_t units = k_units * panel_units, pieces = most(1, least(total / 4, threads / units));
+  const int64_t units = k_units * panel_units, pieces = pieces_of(units, threads, total / 4);
   const int64_t d_taps = tiled ? sums.products : taps, d_size = panels_most * d_taps * k_most * kPanel<T>;
   const int64_t a_cells = tiled ? sums.a_floats : blocks.a_cells;
   const int64_t g_cells = tiled ? sums.g_floats : blocks.g_cells;

@@ -17,7 +17,7 @@ struct Correlation {
   Axis h, w;
   const T* packed;  // [panel][tap][k][kPanel]; of depthwise kernels see depthwise.h
   Images<T> y;
-  Images<const T> gate_x;                    // data null: no gate
+  Images<const T> beside;                    // y: the gate's input, or the residual; data null: neither
   Finish<Compute<T>> finish;                 // sums are filled in here
   double *sum = nullptr, *sum_sq = nullptr;  // added to
 
@@ -32,7 +32,7 @@ template <class T>
 class PartialSums {
  public:
   PartialSums(const Correlation<T>& c, int64_t units) : units_(units), width_(c.panels() * kPanel<T>) {
-    if (c.sum || c.sum_sq || c.gate_x.data) sums_.allocate(units * 2 * width_);
+    if (c.sum || c.sum_sq || c.finish.gate) sums_.allocate(units * 2 * width_);
   }
   /// Starts a unit's panels at zero and points f at them.
   void begin(Finish<Compute<T>>& f, int64_t unit, int64_t panel0, int64_t panel1) const {
@@ -57,15 +57,15 @@ class PartialSums {
   Buffer<Compute<T>> sums_;
 };
 
-/// y and the gate's input at a tile's two groups of pixels.
+/// y and what lies beside it at a tile's two groups of pixels.
 template <class T>
 [[gnu::always_inline]] inline void point_at(Tile<T>& t, const Correlation<T>& c, int64_t n, int64_t h1, int64_t w1,
                                             int64_t h2, int64_t w2, int64_t channel) {
   t.c1 = c.y.at(n, h1, w1) + channel;
   t.c2 = c.y.at(n, h2, w2) + channel;
-  if (c.gate_x.data) {
-    t.x1 = c.gate_x.at(n, h1, w1) + channel;
-    t.x2 = c.gate_x.at(n, h2, w2) + channel;
+  if (c.beside.data) {
+    t.x1 = c.beside.at(n, h1, w1) + channel;
+    t.x2 = c.beside.at(n, h2, w2) + channel;
   }
   t.channel = channel;
 }
@@ -98,7 +98,7 @@ inline void pointwise_unit(const Correlation<T>& c, const Finish<Compute<T>>& f,
   // Runs of x: whole rows join where every pixel is visited.
   const bool every_pixel = c.w.stride == 1 && c.h.stride == 1 && c.w.out == c.x.width && c.h.out == c.x.height;
   const int64_t x_run = every_pixel ? c.x.run() : c.w.out;
-  const int64_t y_run = c.gate_x.data ? gcd(c.y.run(), c.gate_x.run()) : c.y.run();
+  const int64_t y_run = c.beside.data ? gcd(c.y.run(), c.beside.run()) : c.y.run();
   const int64_t tiles = ceil_div(end - begin, kTile);
   const bool whole_tiles = (end - begin) % kTile == 0 || tiles > 8;
   alignas(64) Compute<T> raw[kTile * kPanel<T>];
@@ -111,7 +111,7 @@ inline void pointwise_unit(const Correlation<T>& c, const Finish<Compute<T>>& f,
   t.n_taps = 1;
   t.k = depth<T>(k) / kDepth<T>;
   t.c_step = c.y.pixel;
-  t.x_step = c.gate_x.pixel;
+  t.x_step = c.beside.pixel;
   t.finish = &f;
   t.raw = raw;
   t.prefetch_step = x_step * std::ptrdiff_t(sizeof(T));
@@ -135,7 +135,7 @@ inline void pointwise_unit(const Correlation<T>& c, const Finish<Compute<T>>& f,
       const int columns = int(c.columns(j));
       point_at(t, c, at.n, at.h, at.w, at.h, at.w, j * kPanel<T>);
       t.c2 += first * t.c_step;
-      t.x2 += c.gate_x.data ? first * t.x_step : 0;
+      t.x2 += c.beside.data ? first * t.x_step : 0;
       t.b = c.packed + j * c.panel_size();
       // The next tile's rows come closer while this one is computed.
       const int64_t ahead = (j - panel0) * kPrefetchRows<T>;
@@ -146,8 +146,8 @@ inline void pointwise_unit(const Correlation<T>& c, const Finish<Compute<T>>& f,
         run_raw_tile(t, int(n), columns);
         for_runs(c, p, n, y_run, [&](int64_t i, Pixel<T> to, int64_t length) {
           finish_sums(f, Sums<T>{raw + i * kPanel<T>, kPanel<T>, c.y.at(to.n, to.h, to.w) + j * kPanel<T>, c.y.pixel,
-                                 c.gate_x.data ? c.gate_x.at(to.n, to.h, to.w) + j * kPanel<T> : nullptr,
-                                 c.gate_x.pixel, length, j * kPanel<T>, columns});
+                                 c.beside.data ? c.beside.at(to.n, to.h, to.w) + j * kPanel<T> : nullptr,
+                                 c.beside.pixel, length, j * kPanel<T>, columns});
         });
       }
     }
@@ -231,7 +231,7 @@ inline void band_unit(const Correlation<T>& c, const Bands<T>& bands, const Fini
   t.n_taps = c.h.count * taps_w;
   t.k = (row_is_one_tap ? c.w.count * k : k) / kDepth<T>;
   t.c_step = c.y.pixel;
-  t.x_step = c.gate_x.pixel;
+  t.x_step = c.beside.pixel;
   t.finish = &f;
   const int64_t pair = 2 * width <= kTile ? 2 : 1;  // narrow images: two rows a tile
   const int64_t across = ceil_div(width, kTile);

@@ -72,7 +72,7 @@ struct DepthwiseBand {
   }
 };
 
-/// Sums of P neighbouring outputs, finished in registers: `to` and `x` (the gate's input, or null) are the first one's.
+/// Sums of P neighbouring outputs, finished in registers: `to` and `x` (what lies beside, or null) are the first one's.
 template <int P, class T>
 [[gnu::noinline]] void depthwise_pixels(const DepthwiseBands<T>& b, const T* a, const std::ptrdiff_t* at,
                                         const Compute<T>* weights, const Correlation<T>& c, const Finish<Compute<T>>& f,
@@ -91,11 +91,12 @@ template <int P, class T>
     }
     auto value = [&](int64_t d) __attribute__((always_inline)) { return sum[d]; };
     by_activation(
-        x ? f.gate_activation : f.activation, [&]<Activation act>() __attribute__((always_inline)) {
-          if (x)
-            gate_channels<act>(f, o, io, P, to + o, c.y.pixel, x + o, c.gate_x.pixel, value);
+        f.gate ? f.gate_activation : f.activation, [&]<Activation act>() __attribute__((always_inline)) {
+          if (f.gate)
+            gate_channels<act>(f, o, io, P, to + o, c.y.pixel, x + o, c.beside.pixel, value);
           else
-            finish_channels<act>(f, o, io, P, to + o, c.y.pixel, value);
+            finish_channels<act>(f, o, io, P, to + o, c.y.pixel, value,
+                                 [&](int64_t d) { return io.load(x + d * c.beside.pixel + o); });
         });
   });
 }
@@ -141,7 +142,7 @@ inline void correlate_depthwise(const Correlation<T>& c, int64_t repeat, int64_t
     for (int64_t h = band.first; h < band.end; ++h)
       for (int64_t w = 0, pixels; w < width; w += pixels) {
         const T* const from = band.data + (h - band.first) * bands.down() + w * bands.right();
-        const T* const x = c.gate_x.data ? c.gate_x.at(band.image, h, w) : nullptr;
+        const T* const x = c.beside.data ? c.beside.at(band.image, h, w) : nullptr;
         T* const to = c.y.at(band.image, h, w);
         if (repeat == 1 && fold == 1) {
           pixels = least(4, width - w);

@@ -8,10 +8,11 @@
 namespace ar::cpu::AR_ISA {
 namespace {
 
-/// ConvEpilogue, for channels from `channel` on: pixel i's sums are value(i), its result goes to `to` + i * step.
-template <Activation act, class T, class IO, class Value>
+/// ConvEpilogue, for channels from `channel` on: pixel i's sums are value(i), its result goes to `to` + i * step, its
+/// residual is beside(i).
+template <Activation act, class T, class IO, class Value, class Beside>
 [[gnu::always_inline]] inline void finish_channels(const Finish<Compute<T>>& f, int64_t channel, IO io, int64_t pixels,
-                                                   T* to, std::ptrdiff_t step, Value&& value) {
+                                                   T* to, std::ptrdiff_t step, Value&& value, Beside&& beside) {
   using V = Vec<Compute<T>>;
   const V slope = V::set1(f.slope);
   V scale = V::set1(1), shift = V::zero(), sum = V::zero(), sum_sq = V::zero();
@@ -21,6 +22,7 @@ template <Activation act, class T, class IO, class Value>
     V v = value(i);
     if (f.scale) v = fma(v, scale, shift);
     if (f.accumulate) v += io.load(to);
+    if (f.residual) v += beside(i);
     v = activate<act>(v, slope);
     io.store(v, to);
     if (f.sum) sum += v, sum_sq = fma(v, v, sum_sq);

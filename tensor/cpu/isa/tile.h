@@ -48,7 +48,8 @@ struct Finish {
   const T* scale = nullptr;
   const T* shift = nullptr;
   const T* center = nullptr;
-  bool accumulate = false;
+  bool accumulate = false;  // adds what c holds,
+  bool residual = false;    // or what x holds
   Activation activation = Activation::none;
   T slope = 0;
   T* sum = nullptr;  // both or none; room for whole panels
@@ -68,7 +69,7 @@ struct Tile {
   const T* b;
   T *c1, *c2;
   std::ptrdiff_t c_step;  // elements
-  const T *x1, *x2;       // the gate's input
+  const T *x1, *x2;       // the gate's input, or the residual
   std::ptrdiff_t x_step;
   const Finish<Compute<T>>* finish;
   int64_t channel;       // of the panel's first column, for the arrays of `finish`

@@ -131,6 +131,12 @@ template <bool kWhole, class T, int P, int NV>
 #pragma GCC unroll 2
       for (int j = 0; j < NV; ++j) acc[i][j] += load(at(t.c1, t.c2, t.c_step, i), j);
   }
+  if (f.residual) {
+#pragma GCC unroll 16
+    for (int i = 0; i < P; ++i)
+#pragma GCC unroll 2
+      for (int j = 0; j < NV; ++j) acc[i][j] += load(at(t.x1, t.x2, t.x_step, i), j);
+  }
   if (f.activation != Activation::none) {
     const V slope = V::set1(f.slope);
 #pragma GCC unroll 16
@@ -257,8 +263,9 @@ void gate_memory(const Finish<Compute<T>>& f, const Sums<T>& s) {
 template <Activation act, class T>
 void activate_memory(const Finish<Compute<T>>& f, const Sums<T>& s) {
   each_vector<Compute<T>>(s.columns, [&](int64_t j, auto io) {
-    finish_channels<act>(f, s.channel + j, io, s.pixels, s.c + j, s.c_step,
-                         [&](int64_t i) { return io.load(s.sums + i * s.step + j); });
+    finish_channels<act>(
+        f, s.channel + j, io, s.pixels, s.c + j, s.c_step, [&](int64_t i) { return io.load(s.sums + i * s.step + j); },
+        [&](int64_t i) { return io.load(s.x + i * s.x_step + j); });
   });
 }
 

@@ -236,8 +236,8 @@ inline void winograd_unit(const Correlation<T>& c, const Squares& s, const Winog
             const Square to(s, first + from);
             const int64_t h = to.h + (product >> 1 & 1), w = to.w + (product & 1) * pixels;
             t.c1 = c.y.at(to.n, h, w) + channel, t.c_step = c.y.pixel, t.c2 = t.c1 + half * t.c_step;
-            if (c.gate_x.data) {
-              t.x1 = c.gate_x.at(to.n, h, w) + channel, t.x_step = c.gate_x.pixel, t.x2 = t.x1 + half * t.x_step;
+            if (c.beside.data) {
+              t.x1 = c.beside.at(to.n, h, w) + channel, t.x_step = c.beside.pixel, t.x2 = t.x1 + half * t.x_step;
             }
           }
           run_raw_tile(t, int(pixels), int(columns));
@@ -247,7 +247,7 @@ inline void winograd_unit(const Correlation<T>& c, const Squares& s, const Winog
         const int64_t pixels = least(2 * length, c.w.out - at.w);
         for (int64_t i = 0; i < least(2, c.h.out - at.h); ++i)
           finish_sums(f, Sums<T>{rows + i * out_row, kPanel<T>, c.y.at(at.n, at.h + i, at.w) + channel, c.y.pixel,
-                                 c.gate_x.data ? c.gate_x.at(at.n, at.h + i, at.w) + channel : nullptr, c.gate_x.pixel,
+                                 c.beside.data ? c.beside.at(at.n, at.h + i, at.w) + channel : nullptr, c.beside.pixel,
                                  pixels, channel, columns});
       });
     }
