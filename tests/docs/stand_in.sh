@@ -57,8 +57,12 @@ case $name in
       serve --serve ../drawn/site --profile my-google.json
       without --check-engine
       last --check-engine waving --allow-private
+      [[ $(id -u) == 0 ]] || unshare --user true 2>/dev/null || last --no-sandbox
+      if ! "$bin/$name" "${arguments[@]}" 2>errors; then
+        ! grep -q '^error: driver auto: ' errors || checked "no browser is installed"
+        bad "$(<errors)"
+      fi
       echo run >>"$log"
-      "$bin/$name" "${arguments[@]}"
       exit
     fi
     without --out-path

@@ -22,11 +22,7 @@ class Engines : public ::testing::Test {
  protected:
   void SetUp() override { AR_SKIP_WITHOUT_BROWSER(); }
 
-  BrowserOptions browser() const {
-    BrowserOptions options;
-    options.folder = folder_.path;
-    return options;
-  }
+  BrowserOptions browser() const { return test::browser_options(folder_.path); }
   /// The shipped profile, at a stored page.
   Profile at(const std::string& name, const std::string& page) const {
     Profile profile = find_profile(name);

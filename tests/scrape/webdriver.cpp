@@ -74,11 +74,7 @@ class WebDriver : public ::testing::Test {
       <p class=one id=first data-x="ü">first</p><p class=one>second</p>
       <button onclick="document.title='clicked'">press</button>)";
   }
-  BrowserOptions options() const {
-    BrowserOptions options;
-    options.folder = folder_.path;
-    return options;
-  }
+  BrowserOptions options() const { return test::browser_options(folder_.path); }
   std::string page() const { return "file://" + folder_.path + "/page.html"; }
   Folder folder_;
 };
@@ -103,7 +99,7 @@ TEST_F(WebDriver, DrivesAPage) {
 TEST_F(WebDriver, UsesADriverThatRunsAlready) {
   const std::string port = std::to_string(20000 + getpid() % 10000);
   Process driver({.command = {"chromedriver", "--port=" + port}, .environment = {{"TMPDIR", folder_.path}}, .log = ""});
-  BrowserOptions options;
+  BrowserOptions options = this->options();
   options.driver = "http://127.0.0.1:" + port + "/";
   for (int i = 0; i < 100; ++i) {  // until it listens
     try {
@@ -253,8 +249,7 @@ TEST(WebDriverErrors, StopEndsACommand) {
   AR_SKIP_WITHOUT_BROWSER();
   Folder folder;
   std::atomic<bool> stop = false;
-  BrowserOptions options;
-  options.folder = folder.path;
+  BrowserOptions options = test::browser_options(folder.path);
   options.stop = &stop;
   Browser browser(options);
   std::thread later([&] {
