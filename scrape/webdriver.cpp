@@ -30,16 +30,26 @@ constexpr const char* kInstall =
 
 constexpr const char* kGeckodriver = "https://github.com/mozilla/geckodriver/releases";
 
-/// Ubuntu's packages put scripts in the place of browsers and drivers, which do no more than ask for a snap until that
-/// is installed: the name of the snap that `program` asks for; empty for any other program.
-std::string missing_snap(const std::string& program) {
+/// The beginning of a script; empty for any other program.
+std::string script_text(const std::string& program) {
   std::ifstream file(program, std::ios::binary);
   std::string text(4096, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<size_t>(file.gcount()));
-  const std::string folder = "/snap/bin/";
+  return text.starts_with("#!") ? text : "";
+}
+
+/// Ubuntu's packages put scripts in the place of browsers and drivers, which run a snap.
+bool is_snap(const std::string& program) {
+  return program.starts_with("/snap/") || script_text(program).find("/snap/bin/") != std::string::npos;
+}
+
+/// Until that is installed they do no more than ask for it: the name of the snap that `program` asks for; empty for any
+/// other program.
+std::string missing_snap(const std::string& program) {
+  const std::string text = script_text(program), folder = "/snap/bin/";
   const size_t at = text.find("-x " + folder);
-  if (!text.starts_with("#!") || at == std::string::npos) return "";
+  if (at == std::string::npos) return "";
   const size_t begin = at + 3;
   const std::string target = text.substr(begin, text.find_first_of(" ]\n", begin) - begin);
   if (access(target.c_str(), X_OK) == 0) return "";
@@ -138,7 +148,8 @@ json capabilities_for(const DriverChoice& choice, const BrowserOptions& options)
     if (!wants_sandbox(choice, options)) arguments.push_back("--no-sandbox");
     if (small_shared_memory()) arguments.push_back("--disable-dev-shm-usage");
     always["goog:chromeOptions"] = {{"args", arguments}};
-    if (!choice.browser.empty()) always["goog:chromeOptions"]["binary"] = choice.browser;
+    // A snap's driver sees no other browser than its own.
+    if (!choice.browser.empty() && !is_snap(choice.driver)) always["goog:chromeOptions"]["binary"] = choice.browser;
   }
   return {{"capabilities", {{"alwaysMatch", always}}}};
 }
@@ -208,9 +219,11 @@ void Browser::start_driver(const DriverChoice& choice) {
     process.command = {choice.driver, (choice.firefox ? "--port" : "--port=" + port)};
     if (choice.firefox) process.command.push_back(port);
     process.folder = browser_folder(options_.folder);
-    process.environment = {{"TMPDIR", process.folder}};
+    // A snap has a /tmp of its own and does not start with a HOME outside of /home.
+    const bool snap = is_snap(choice.driver);
+    if (!snap) process.environment = {{"TMPDIR", process.folder}};
     // Chromium also keeps crash reports and caches under these; a packaged Firefox needs its own HOME to start.
-    if (!choice.firefox) {
+    if (!choice.firefox && !snap) {
       for (const char* name : {"HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"}) {
         process.environment.emplace_back(name, process.folder);
       }

@@ -206,6 +206,26 @@ TEST(WebDriverErrors, AScriptThatWaitsForItsSnapIsNoDriver) {
   setenv("PATH", before.c_str(), 1);
 }
 
+TEST(WebDriverOfASnap, KeepsItsHome) {
+  const Folder folder;
+  const std::string driver = folder.path + "/chromedriver";
+  std::ofstream(driver) << "#!/bin/sh\n# exec /snap/bin/chromium.chromedriver\necho \"$HOME\" > " << folder.path
+                        << "/home\n";
+  std::filesystem::permissions(driver, std::filesystem::perms::owner_all);
+  std::ofstream(folder.path + "/chromium") << "#!/bin/sh\n";
+  std::filesystem::permissions(folder.path + "/chromium", std::filesystem::perms::owner_all);
+  const std::string before = std::getenv("PATH");
+  setenv("PATH", (folder.path + ":" + before).c_str(), 1);
+  BrowserOptions options;
+  options.driver = driver;
+  EXPECT_ERROR(Browser{options}, "the driver does not start");
+  setenv("PATH", before.c_str(), 1);
+  std::ifstream file(folder.path + "/home");
+  std::string home;
+  std::getline(file, home);
+  EXPECT_EQ(home, std::getenv("HOME"));
+}
+
 TEST(WebDriverErrors, ADriverOfAnotherVersion) {
   httplib::Server server;  // answers as chromedriver does
   server.Post("/session", [](const auto&, auto& answer) {
