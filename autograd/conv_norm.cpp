@@ -35,32 +35,26 @@ struct Folded {
   ops::Epilogue epilogue;
 };
 
-/// As many images at once as leave what lies between two steps in the CPU's caches. A GPU takes all.
-int64_t images_at_once(const Tensor& x, const std::vector<Folded>& steps) {
+/// As many images at once as leave what lies between two steps, at most so many numbers of an image, in the CPU's
+/// caches. A GPU takes all.
+int64_t images_at_once(const Tensor& x, int64_t between) {
   constexpr int64_t kBetween = 4 << 20;  // bytes
-  int64_t largest = 0;                   // numbers of one image
-  Dims shape = x.shape();
-  for (const Folded& s : steps) {
-    shape = ops::conv2d_shape(shape, s.weight.shape(), s.conv);
-    if (&s != &steps.back()) largest = std::max(largest, shape.product() / std::max<int64_t>(1, shape[0]));
-  }
-  if (!x.device().is_cpu() || largest == 0) return x.size(0);
-  return std::max<int64_t>(1, kBetween / (largest * size_of(x.dtype())));
+  if (!x.device().is_cpu() || between == 0) return x.size(0);
+  return std::max<int64_t>(1, kBetween / (between * size_of(x.dtype())));
 }
 
 Tensor folded(const Tensor& x, const std::vector<ConvNorm>& all, const Variable& residual) {
   std::vector<Folded> steps;
   Dims shape = x.shape();
+  int64_t between = 0;
   for (const ConvNorm& s : all) {
     shape = ops::conv2d_shape(shape, s.weight.shape(), s.conv);
+    if (&s != &all.back()) between = std::max(between, shape[1] * shape[2] * shape[3]);
     const FusedNorm norm(empty({0, s.weight.size(0)}, x.options()), {}, s.norm, s.mode);
-    steps.push_back(
-        {s.weight.value(),
-         s.conv,
-         {.scale = norm.scale(), .shift = norm.shift(), .activation = s.mode.activation, .slope = s.mode.slope}});
+    steps.push_back({s.weight.value(), s.conv, norm.epilogue()});
   }
   const Tensor y = empty(shape, {.dtype = x.dtype(), .device = x.device()});
-  const int64_t images = x.size(0), at_once = images_at_once(x, steps);
+  const int64_t images = x.size(0), at_once = images_at_once(x, between);
   for (int64_t i = 0, n; i < images; i += n) {
     n = std::min(at_once, images - i);
     Tensor in = x.narrow(0, i, n);

@@ -78,8 +78,7 @@ DenseBlockResult dense_block(const Variable& x, const std::vector<DenseLayerPara
       if (!narrow.defined())
         narrow = empty({x.size(0), middle, x.size(2), x.size(3)}, {.dtype = x.dtype(), .device = block.device()});
       const FusedNorm norm2(narrow, {}, l.norm2, options);
-      const ops::Epilogue norm_relu{.scale = norm2.scale(), .shift = norm2.shift(), .activation = Activation::relu};
-      ops::conv2d(seen, l.conv1.value(), k1x1, norm1.reader(), norm_relu, narrow, ops::Packing::cached);
+      ops::conv2d(seen, l.conv1.value(), k1x1, norm1.reader(), norm2.epilogue(), narrow, ops::Packing::cached);
       ops::conv2d(narrow, l.conv2.value(), k3x3, {}, {}, fresh, ops::Packing::cached);
     } else {
       const ChannelSums middle_sums = options.training ? zero_sums(middle, block) : ChannelSums();

@@ -5,14 +5,12 @@
 #include "autograd/checkpoint.h"
 #include "autograd/operands.h"
 #include "tensor/hash.h"
-#include "tensor/live_numbers.h"
 
 namespace ar {
 namespace {
 
 /// Those of running statistics, kept with these until they or the parameters are written to.
 ops::NormVectors kept_vectors(const Tensor& x, const ops::NormSource& s) {
-  if (recorded_numbers()) return ops::norm_vectors(x, s);  // a recorded step must not use memory that goes again
   Hash key;
   uint64_t versions = 0;
   for (const Tensor* t : {&s.weight, &s.bias, &s.running_mean, &s.running_var}) {

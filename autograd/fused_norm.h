@@ -20,6 +20,10 @@ class FusedNorm {
   ops::Reader reader() const {
     return {.scale = scale(), .shift = shift(), .activation = activation_, .slope = slope_};
   }
+  /// The norm behind a convolution instead of before the next one.
+  ops::Epilogue epilogue() const {
+    return {.scale = scale(), .shift = shift(), .activation = activation_, .slope = slope_};
+  }
   /// A gate for the gradient of activation(norm(x)); its sums are collected here for finish().
   ops::Gate gate(const Tensor& x);
   /// What the gate's sums say: the gradients of weight and bias, and the affine rest a + b*x of the input's gradient,

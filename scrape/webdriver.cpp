@@ -102,13 +102,6 @@ bool knows_localhost() {
   return known;
 }
 
-/// Chromium's sandbox is made of user namespaces, which many containers forbid.
-bool has_user_namespaces() {
-  const pid_t child = fork();
-  if (child == 0) _exit(unshare(CLONE_NEWUSER) == 0 ? 0 : 1);
-  int status = 1;
-  return child > 0 && waitpid(child, &status, 0) == child && status == 0;
-}
 bool wants_sandbox(const DriverChoice& choice, const BrowserOptions& options) {
   return !choice.firefox && options.sandbox && geteuid() != 0;
 }
@@ -161,6 +154,13 @@ json to_json(const Element& element) { return {{kElementKey, element.id}}; }
 std::optional<Element> to_element(const json& value) {
   if (!value.is_object() || !value.contains(kElementKey) || !value[kElementKey].is_string()) return std::nullopt;
   return Element{value[kElementKey]};
+}
+
+bool has_user_namespaces() {
+  const pid_t child = fork();
+  if (child == 0) _exit(unshare(CLONE_NEWUSER) == 0 ? 0 : 1);
+  int status = 1;
+  return child > 0 && waitpid(child, &status, 0) == child && status == 0;
 }
 
 DriverChoice choose_driver(const std::string& driver) {

@@ -61,6 +61,9 @@ struct DriverChoice {
 };
 DriverChoice choose_driver(const std::string& driver);
 
+/// May this process make user namespaces? Chromium's sandbox is made of them; many containers forbid them.
+bool has_user_namespaces();
+
 /// A browser session with, unless it belongs to a running WebDriver, a driver process of its own. All of it ends with
 /// the object (see Process for what survives what). One thread at a time.
 class Browser {

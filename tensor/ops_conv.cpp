@@ -1,7 +1,6 @@
 #include "tensor/ops_conv.h"
 
 #include "tensor/hash.h"
-#include "tensor/live_numbers.h"
 #include "tensor/ops_checks.h"
 
 namespace ar::ops {
@@ -74,8 +73,7 @@ std::shared_ptr<Storage> packed(const char* op, ConvPack mode, const ConvParams&
     kernel_for(k.conv2d_pack, dtype, op, k.name)(mode, p, w.view(), storage->data());
     return storage;
   };
-  // A recorded step must not use memory that goes when the weights are written to next.
-  if (packing == Packing::temporary || recorded_numbers()) return make();
+  if (packing == Packing::temporary) return make();
   Hash key;  // views of one storage have packings of their own
   for (int64_t v : {int64_t(mode), int64_t(dtype), w.offset(), p.stride_h, p.stride_w, p.pad_top, p.pad_left,
                     p.dilation_h, p.dilation_w, p.groups})

@@ -1,6 +1,7 @@
 #include "tensor/storage.h"
 
 #include "tensor/backend.h"
+#include "tensor/live_numbers.h"
 
 namespace ar {
 
@@ -37,6 +38,7 @@ Storage::Storage()
       }()) {}
 
 std::shared_ptr<void> Storage::kept(uint64_t key, uint64_t others, const std::function<std::shared_ptr<void>()>& make) {
+  if (recorded_numbers()) return make();  // a recorded step must not use memory that goes with the next write
   std::lock_guard lock(mutex_);
   const uint64_t now = version();
   // Versions only grow: equal sums are equal versions.

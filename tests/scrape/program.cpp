@@ -37,7 +37,7 @@ class Program {
     const fs::path path = fs::read_symlink("/proc/self/exe").parent_path() / name;
     std::vector<std::string> all = {path};
     all.insert(all.end(), arguments.begin(), arguments.end());
-    if (path.filename() == "ar-build-image-ds" && !test::has_sandbox()) all.push_back("--no-sandbox");
+    if (path.filename() == "ar-build-image-ds" && !has_user_namespaces()) all.push_back("--no-sandbox");
     std::vector<char*> argv;
     for (std::string& argument : all) argv.push_back(argument.data());
     argv.push_back(nullptr);

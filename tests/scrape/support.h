@@ -2,9 +2,7 @@
 #pragma once
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sched.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -63,21 +61,10 @@ inline int processes_with(const std::string& mark) {
   return count;
 }
 
-/// Can Chromium have its sandbox here? An ordinary user cannot in many containers, where user namespaces are forbidden.
-inline bool has_sandbox() {
-  static const bool can = [] {
-    const pid_t child = fork();
-    if (child == 0) _exit(unshare(CLONE_NEWUSER) == 0 ? 0 : 1);
-    int status = 1;
-    return child > 0 && waitpid(child, &status, 0) == child && status == 0;
-  }();
-  return can;
-}
-
 inline BrowserOptions browser_options(const std::string& folder) {
   BrowserOptions options;
   options.folder = folder;
-  options.sandbox = has_sandbox();
+  options.sandbox = has_user_namespaces();
   return options;
 }
 
