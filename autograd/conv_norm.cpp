@@ -1,6 +1,7 @@
 #include "autograd/conv_norm.h"
 
 #include "autograd/elementwise.h"
+#include "autograd/folded.h"
 #include "autograd/fused_norm.h"
 #include "autograd/operands.h"
 
@@ -28,42 +29,15 @@ void check(const Variable& x, const std::vector<ConvNorm>& steps, const Variable
            residual.shape());
 }
 
-/// A step of inference: the norm is a scale and a shift of the convolution's sums.
-struct Folded {
-  Tensor weight;
-  Conv2dOptions conv;
-  ops::Epilogue epilogue;
-};
-
-/// As many images at once as leave what lies between two steps, at most so many numbers of an image, in the CPU's
-/// caches. A GPU takes all.
-int64_t images_at_once(const Tensor& x, int64_t between) {
-  constexpr int64_t kBetween = 4 << 20;  // bytes
-  if (!x.device().is_cpu() || between == 0) return x.size(0);
-  return std::max<int64_t>(1, kBetween / (between * size_of(x.dtype())));
-}
-
-Tensor folded(const Tensor& x, const std::vector<ConvNorm>& all, const Variable& residual) {
-  std::vector<Folded> steps;
-  Dims shape = x.shape();
-  int64_t between = 0;
+/// Without gradients and with running statistics.
+Tensor inference(const Variable& x, const std::vector<ConvNorm>& all, const Variable& residual) {
+  std::vector<FoldedConv> steps;
   for (const ConvNorm& s : all) {
-    shape = ops::conv2d_shape(shape, s.weight.shape(), s.conv);
-    if (&s != &all.back()) between = std::max(between, shape[1] * shape[2] * shape[3]);
-    const FusedNorm norm(empty({0, s.weight.size(0)}, x.options()), {}, s.norm, s.mode);
+    const FusedNorm norm(empty({0, s.weight.size(0)}, x.value().options()), {}, s.norm, s.mode);
     steps.push_back({s.weight.value(), s.conv, norm.epilogue()});
   }
-  const Tensor y = empty(shape, {.dtype = x.dtype(), .device = x.device()});
-  const int64_t images = x.size(0), at_once = images_at_once(x, between);
-  for (int64_t i = 0, n; i < images; i += n) {
-    n = std::min(at_once, images - i);
-    Tensor in = x.narrow(0, i, n);
-    if (residual.defined()) steps.back().epilogue.residual = residual.value().narrow(0, i, n);
-    for (const Folded& s : steps)
-      in = ops::conv2d(in, s.weight, s.conv, {}, s.epilogue, &s == &steps.back() ? y.narrow(0, i, n) : Tensor(),
-                       ops::Packing::cached);
-  }
-  return y;
+  steps.back().epilogue.residual = value_of(residual);
+  return folded(x.value(), std::move(steps));
 }
 
 /// What a step keeps for the backward pass.
@@ -79,13 +53,16 @@ struct Kept {
 
 Variable conv_norm(const Variable& x, const std::vector<ConvNorm>& steps, const Variable& residual) {
   check(x, steps, residual);
-  std::vector<Variable> inputs{x};
-  for (const ConvNorm& s : steps) inputs.insert(inputs.end(), {s.weight, s.norm.weight, s.norm.bias});
-  inputs.push_back(residual);
-  const bool keep = grad_enabled() && any_requires_grad(inputs);
+  const auto inputs = [&] {
+    std::vector<Variable> all{x};
+    for (const ConvNorm& s : steps) all.insert(all.end(), {s.weight, s.norm.weight, s.norm.bias});
+    all.push_back(residual);
+    return all;
+  };
+  const bool keep = grad_enabled() && any_requires_grad(inputs());
   const bool of_batch =
       std::any_of(steps.begin(), steps.end(), [](const ConvNorm& s) { return FusedNorm::uses_batch(s.norm, s.mode); });
-  if (!keep && !of_batch) return folded(x.value(), steps, residual);
+  if (!keep && !of_batch) return inference(x, steps, residual);
 
   const Tensor image = ops::channels_together(x.value());
   std::vector<Kept> kept;
@@ -137,7 +114,7 @@ Variable conv_norm(const Variable& x, const std::vector<ConvNorm>& steps, const 
     if (b.wanted(0)) grads[0] = g;
     return grads;
   };
-  return record(kOp, y, inputs, std::move(backward));
+  return record(kOp, y, inputs(), std::move(backward));
 }
 
 Variable activate(const Variable& x, Activation activation, double slope) {

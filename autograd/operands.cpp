@@ -6,7 +6,10 @@
 
 namespace ar {
 
-Tensor value_of(const Variable& v) { return v.defined() ? v.value() : Tensor(); }
+const Tensor& value_of(const Variable& v) {
+  static const Tensor undefined;
+  return v.defined() ? v.value() : undefined;
+}
 
 bool any_requires_grad(const std::vector<Variable>& variables) {
   return std::any_of(variables.begin(), variables.end(),

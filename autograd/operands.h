@@ -6,7 +6,7 @@
 namespace ar {
 
 /// Its value; undefined of an undefined variable.
-Tensor value_of(const Variable& v);
+const Tensor& value_of(const Variable& v);
 /// Of any of them? Undefined ones do not.
 bool any_requires_grad(const std::vector<Variable>& variables);
 /// Weights that training changes are packed for each call; others once.

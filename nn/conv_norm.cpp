@@ -4,6 +4,7 @@ namespace ar::nn {
 
 Variable conv_norm(const Variable& x, const std::vector<ConvNormStep>& steps, const Variable& residual) {
   std::vector<ConvNorm> all;
+  all.reserve(steps.size());
   for (const auto& [conv, norm, activation, slope] : steps) {
     AR_CHECK(!conv.bias.defined(), "conv_norm: the convolution has a bias, which its norm would take away again");
     const Conv2d::Options& c = conv.options();

@@ -75,9 +75,10 @@ std::shared_ptr<Storage> packed(const char* op, ConvPack mode, const ConvParams&
   };
   if (packing == Packing::temporary) return make();
   Hash key;  // views of one storage have packings of their own
-  for (int64_t v : {int64_t(mode), int64_t(dtype), w.offset(), p.stride_h, p.stride_w, p.pad_top, p.pad_left,
-                    p.dilation_h, p.dilation_w, p.groups})
+  for (int64_t v :
+       {int64_t(mode), int64_t(dtype), w.offset(), p.stride_h, p.stride_w, p.dilation_h, p.dilation_w, p.groups})
     key << uint64_t(v);
+  if (mode == ConvPack::backward_data) key << uint64_t(p.pad_top) << uint64_t(p.pad_left);
   key << w.shape() << w.strides();
   return w.storage()->derived(key.value(), make);
 }

@@ -333,6 +333,13 @@ std::vector<Case> cases() {
       usual(2, 19, 8, 8, 19, 3, 2, 1, 1, 19),
       usual(1, 7, 8, 8, 21, 3, 1, 1, 1, 7),
       usual(1, 6, 9, 10, 12, 5, 2, 3, 2, 6),
+      // depthwise, pixels on cache lines: read where they lie
+      usual(2, 32, 7, 7, 32, 3, 1, 1, 1, 32),
+      usual(1, 96, 14, 15, 96, 3, 2, 1, 1, 96),
+      usual(1, 64, 11, 9, 64, 5, 1, 2, 1, 64),
+      usual(2, 32, 13, 12, 32, 3, 2, 3, 2, 32),
+      usual(1, 32, 9, 16, 32, 3, 3, 2, 1, 32),
+      in_wider(usual(1, 19, 8, 6, 19, 3, 1, 1, 1, 19), 45, 2, 0),
       // nothing at all
       usual(0, 4, 5, 5, 4, 3, 1, 1),
       usual(2, 0, 5, 5, 4, 3, 1, 1),
@@ -377,6 +384,12 @@ Case random_case(unsigned seed) {
     c.w = {upto(16, 70), upto(16, 50), 3, 3};
     c.x.c = c.w.c, c.y.c = c.w.n;
     c.p = {1, 1, c.p.pad_top, c.p.pad_left, 1, 1, 1};
+  }
+  if (seed % 4 == 1) {  // depthwise, pixels on cache lines
+    c.w.n = c.x.c = c.y.c = c.p.groups = 32 * upto(1, 4);
+    c.w.c = 1;
+    c.x_extra = c.row_gap = 0;
+    if (gen() % 2) c.w.h = c.w.w = 3, c.p.dilation_h = c.p.dilation_w = 1;
   }
   return c;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <new>
 #include <type_traits>
 #include <vector>
 
@@ -24,6 +25,18 @@ T as(double v) {
 }
 inline double number(bf16 v) { return to_f32(v); }
 inline double number(double v) { return v; }
+
+/// Memory that begins with a cache line, as tensors' does.
+template <class T>
+struct OnLine {
+  using value_type = T;
+  OnLine() = default;
+  template <class U>
+  OnLine(const OnLine<U>&) {}
+  T* allocate(std::size_t n) { return static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t(64))); }
+  void deallocate(T* p, std::size_t) { ::operator delete(p, std::align_val_t(64)); }
+  bool operator==(const OnLine&) const { return true; }
+};
 
 /// A channels-last array of T in exactly as much memory as it needs, NaN where no element lies.
 template <class T>
@@ -55,7 +68,7 @@ class Nhwc {
   }
   /// Is what lies between the elements still NaN?
   bool surroundings_intact() {
-    std::vector<T> copy = data_;
+    std::vector<T, OnLine<T>> copy = data_;
     each([&](int64_t, T& t) { t = as<T>(std::numeric_limits<double>::quiet_NaN()); });
     bool intact = true;
     for (T t : data_) intact &= std::isnan(number(t));
@@ -76,7 +89,7 @@ class Nhwc {
             f(shape_.at(n, c, h, w), base[n * view_.strides[0] + c + h * view_.strides[2] + w * view_.strides[3]]);
   }
   Shape4 shape_;
-  std::vector<T> data_;
+  std::vector<T, OnLine<T>> data_;
   View view_;
 };
 

@@ -17,12 +17,12 @@ namespace {
 struct Block {
   Dtype dtype;
   bool depthwise;
-  Variable x{random("x", {2, 12, 7, 6}, dtype), true};
+  Variable x;
   std::vector<ConvNorm> steps;
   Variable residual;
 
-  Block(Dtype dtype, int count, Activation activation, bool training, bool depthwise)
-      : dtype(dtype), depthwise(depthwise) {
+  Block(Dtype dtype, int count, Activation activation, bool training, bool depthwise, const Dims& image = {2, 12, 7, 6})
+      : dtype(dtype), depthwise(depthwise), x(random("x", image, dtype), true) {
     int64_t channels = 12;
     Dims shape = x.shape();
     for (int i = 3 - count; i < 3; ++i) {
@@ -99,6 +99,22 @@ TEST_P(ConvNormTest, EqualsTheSeparateOps) {
       expect_close(fresh.fused(with_residual).value(), values, eps, "without gradients");
       EXPECT_EQ(fresh.residual.value().to_vector<double>(), before);
     }
+}
+
+TEST(ConvNorm, LargeImagesPassInBandsOfRows) {
+  NoGrad no_grad;
+  for (const Dtype dtype : {Dtype::f32, Dtype::f64})
+    for (bool depthwise : {false, true})
+      for (int64_t padding : {0, 1, 2, 3}) {  // 3: rows that read nothing but padding
+        SCOPED_TRACE(testing::Message() << dtype << (depthwise ? " depthwise, " : ", ") << padding);
+        Block a(dtype, 3, Activation::relu6, false, depthwise, {2, 12, 201, 190});
+        a.steps[1].conv.padding = padding, a.steps[2].conv.padding = Padding(0, 1, 2, 1);
+        Dims shape = a.x.shape();
+        for (const ConvNorm& s : a.steps) shape = ops::conv2d_shape(shape, s.weight.shape(), s.conv);
+        a.residual = Variable(random("residual", shape, dtype));
+        const Variable expected = a.separate(true);
+        expect_close(a.fused(true).value(), Array(expected.value()), 30 * reference::tolerance(dtype), "bands");
+      }
 }
 
 TEST(ConvNorm, ComputesNoGradientThatNobodyWants) {

@@ -14,14 +14,6 @@
 namespace ar::cpu::AR_ISA {
 namespace {
 
-/// Into how many pieces each of the units is cut: as few as keep the threads busy for 85 % of the time, at most
-/// `limit`.
-inline int64_t pieces_of(int64_t units, int64_t threads, int64_t limit) {
-  int64_t pieces = 1;
-  while (pieces < limit && units * pieces * 100 < 85 * round_up(units * pieces, threads)) ++pieces;
-  return pieces;
-}
-
 constexpr int64_t kBlockPixels = 196;  // fewer: sums are read and written often; more: wide layers leave the cache
 
 template <class T>

@@ -1,10 +1,9 @@
 // Depthwise convolution (groups == C, `multiplier` output channels for each input channel): nothing to multiply as
 // matrices, so vectors run over channels. Bands of rows are copied into scratch with reader and padding, as for other
-// kernels (correlate.h); then every output is a sum over taps, which are offsets there.
+// kernels (correlate.h), unless they can be read where they lie (depthwise_rows.h).
 #pragma once
 #include "tensor/cpu/isa/conv_axes.h"
-#include "tensor/cpu/isa/correlate.h"
-#include "tensor/cpu/isa/finish.h"
+#include "tensor/cpu/isa/depthwise_rows.h"
 
 namespace ar::cpu::AR_ISA {
 namespace {
@@ -42,11 +41,8 @@ template <class T>
 /// Bands of rows for all threads, whose scratch may be read a register further than there are numbers.
 template <class T>
 struct DepthwiseBands : Bands<T> {
-  int64_t units;  // of work, over all images
-
   DepthwiseBands(const Axis& h, const Axis& w, int64_t channels, int64_t images) : Bands<T>(h, w, channels, kLanes<T>) {
     this->even_out(images, num_threads());
-    units = images * this->bands;
   }
   int64_t taps() const { return this->h.count * this->w.count; }
   int64_t bytes() const { return Scratch::bytes<T>(this->size() + kLanes<T>) + Scratch::bytes<std::ptrdiff_t>(taps()); }
@@ -71,35 +67,6 @@ struct DepthwiseBand {
       for (int64_t j = 0; j < b.w.count; ++j) taps[i * b.w.count + j] = i * b.tap_down() + j * b.tap_right();
   }
 };
-
-/// Sums of P neighbouring outputs, finished in registers: `to` and `x` (what lies beside, or null) are the first one's.
-template <int P, class T>
-[[gnu::noinline]] void depthwise_pixels(const DepthwiseBands<T>& b, const T* a, const std::ptrdiff_t* at,
-                                        const Compute<T>* weights, const Correlation<T>& c, const Finish<Compute<T>>& f,
-                                        T* to, const T* x) {
-  using W = Compute<T>;
-  const int64_t padded = round_up(c.y.channels, kLanes<T>), taps = b.taps(), right = b.right();
-  each_vector<W>(c.y.channels, [&](int64_t o, auto io) {
-    Vec<W> sum[P];
-#pragma GCC unroll 4
-    for (int d = 0; d < P; ++d) sum[d] = Vec<W>::zero();
-    for (int64_t e = 0; e < taps; ++e) {
-      const Vec<W> w = Vec<W>::load(weights + e * padded + o);
-      const T* const from = a + at[e] + o;
-#pragma GCC unroll 4
-      for (int d = 0; d < P; ++d) sum[d] = fma(Vec<W>::load(from + d * right), w, sum[d]);
-    }
-    auto value = [&](int64_t d) __attribute__((always_inline)) { return sum[d]; };
-    by_activation(
-        f.gate ? f.gate_activation : f.activation, [&]<Activation act>() __attribute__((always_inline)) {
-          if (f.gate)
-            gate_channels<act>(f, o, io, P, to + o, c.y.pixel, x + o, c.beside.pixel, value);
-          else
-            finish_channels<act>(f, o, io, P, to + o, c.y.pixel, value,
-                                 [&](int64_t d) { return io.load(x + d * c.beside.pixel + o); });
-        });
-  });
-}
 
 /// One output where the two sides have different numbers of channels: `repeat` sums for each channel of x, each of
 /// which is `fold` of the weights' results.
@@ -127,33 +94,37 @@ template <class T>
 template <class T>
 inline void correlate_depthwise(const Correlation<T>& c, int64_t repeat, int64_t fold) {
   using W = Compute<T>;
-  const int64_t width = c.w.out;
-  if (c.y.count * c.h.out * width * c.y.channels == 0) return;
-  const W* const weights = reinterpret_cast<const W*>(c.packed);
-  const int64_t padded = round_up(c.y.channels * fold, kLanes<T>);
-  const DepthwiseBands<T> bands(c.h, c.w, c.x.channels, c.y.count);
-  const PartialSums<T> partial(c, bands.units);
-  parallel_parts(int(bands.units), [&](int unit, int) {
+  if (c.y.count * c.h.out * c.w.out * c.y.channels == 0) return;
+  const bool one_to_one = repeat == 1 && fold == 1, in_place = one_to_one && !c.reader.scale && on_lines(c.x);
+  const int64_t padded = round_up(c.y.channels * fold, kLanes<T>), threads = num_threads(), panels = c.panels();
+  DepthwiseBands<T> bands(c.h, c.w, c.x.channels, c.y.count);
+  if (in_place && c.y.count * c.h.out < 8 * threads) bands.bands = c.h.out;  // nothing is copied: cut as fine as can be
+  const int64_t units = c.y.count * bands.bands, panel_units = in_place ? pieces_of(units, threads, panels) : 1;
+  const PartialSums<T> partial(c, units);
+  const DepthwiseRows<T> rows{c};
+  parallel_parts(int(units * panel_units), [&](int part, int) {
+    const int64_t unit = part / panel_units, v = part % panel_units;
+    const int64_t panel0 = panels * v / panel_units, panel1 = panels * (v + 1) / panel_units;
     Finish<W> f = c.finish;
-    partial.begin(f, unit, 0, c.panels());
-    Scratch scratch(bands.bytes() + Scratch::bytes<W>(padded));
+    partial.begin(f, unit, panel0, panel1);
+    if (in_place) {
+      Scratch scratch(rows.bytes());
+      const int64_t image = unit / bands.bands, band = unit % bands.bands;
+      return rows.run(DepthwiseInput<T>(c.x, image, c.h, c.w), image, bands.first(band), bands.first(band + 1), f,
+                      panel0 * kPanel<T>, least(panel1 * kPanel<T>, c.y.channels), scratch);
+    }
+    Scratch scratch(bands.bytes() + most(rows.bytes(), Scratch::bytes<W>(padded)));
     const DepthwiseBand<T> band(bands, unit, c.x, c.reader, scratch);
+    if (one_to_one)
+      return rows.run(DepthwiseInput<T>(bands, band.data, band.first), band.image, band.first, band.end, f, 0,
+                      c.y.channels, scratch);
     W* const sums = scratch.take<W>(padded);
     for (int64_t h = band.first; h < band.end; ++h)
-      for (int64_t w = 0, pixels; w < width; w += pixels) {
-        const T* const from = band.data + (h - band.first) * bands.down() + w * bands.right();
-        const T* const x = c.beside.data ? c.beside.at(band.image, h, w) : nullptr;
-        T* const to = c.y.at(band.image, h, w);
-        if (repeat == 1 && fold == 1) {
-          pixels = least(4, width - w);
-          constexpr decltype(&depthwise_pixels<1, T>) run[] = {depthwise_pixels<1, T>, depthwise_pixels<2, T>,
-                                                               depthwise_pixels<3, T>, depthwise_pixels<4, T>};
-          run[pixels - 1](bands, from, band.taps, weights, c, f, to, x);
-        } else {
-          pixels = 1;
-          depthwise_multiplied(bands, from, band.taps, weights, c, repeat, fold, sums);
-          finish_sums(f, Sums<T>{sums, 0, to, 0, x, 0, 1, 0, c.y.channels});
-        }
+      for (int64_t w = 0; w < c.w.out; ++w) {
+        depthwise_multiplied(bands, band.data + (h - band.first) * bands.down() + w * bands.right(), band.taps,
+                             reinterpret_cast<const W*>(c.packed), c, repeat, fold, sums);
+        const T* const beside = c.beside.data ? c.beside.at(band.image, h, w) : nullptr;
+        finish_sums(f, Sums<T>{sums, 0, c.y.at(band.image, h, w), 0, beside, 0, 1, 0, c.y.channels});
       }
   });
   if (c.sum || c.sum_sq) partial.add_to(c.sum, c.sum_sq, c.y.channels);
@@ -203,7 +174,7 @@ inline void depthwise_backward_weight(const Images<const T>& x, const Reader<Com
   const int64_t channels = gy.channels, taps = bands.taps(), padded = round_up(channels, kLanes<T>),
                 size = taps * padded;
   if (size == 0) return;
-  const int64_t repeat = channels / x.channels, units = gy.width > 0 ? bands.units : 0;
+  const int64_t repeat = channels / x.channels, units = gy.width > 0 ? gy.count * bands.bands : 0;
   const int64_t parts = most(1, least(units, num_threads()));
   const Buffer<W> totals(parts * size);
   zero(totals.get(), parts * size);

@@ -23,6 +23,14 @@ inline int64_t gcd(int64_t a, int64_t b) {
   return a;
 }
 
+/// Into how many pieces each of the units is cut: as few as keep the threads busy for 85 % of the time, at most
+/// `limit`.
+inline int64_t pieces_of(int64_t units, int64_t threads, int64_t limit) {
+  int64_t pieces = 1;
+  while (pieces < limit && units * pieces * 100 < 85 * round_up(units * pieces, threads)) ++pieces;
+  return pieces;
+}
+
 /// Memory that threads share during one call. (thread_scratch is each thread's own.)
 template <class T>
 class Buffer {
@@ -105,6 +113,10 @@ struct Axis {
   int64_t span(int64_t n) const {
     return count > 0 && n > 0 ? ((n - 1) * stride + (count - 1) * step) / sample() + 1 : 0;
   }
+  /// Of the inputs that are ever visited, number i is first + i * sample(); those in [exists_from(), exists_to())
+  /// exist.
+  int64_t exists_from() const { return most(0, -floor_div(first, sample())); }
+  int64_t exists_to() const { return floor_div(in - 1 - first, sample()) + 1; }
   /// One tap, all of whose inputs exist.
   bool pointwise() const { return count == 1 && first >= 0 && (out - 1) * stride + first < in; }
 };
@@ -207,9 +219,7 @@ template <class T>
 inline void read_band(const Images<const T>& x, int64_t n, const Axis& h, const Axis& w, int64_t i0, int64_t i1,
                       Reader<Compute<T>> reader, T* out, int64_t ld) {
   const int64_t rows = h.span(i1 - i0), columns = w.span(w.out), hs = h.sample(), ws = w.sample();
-  // Columns [from, to) exist.
-  const int64_t from = least(columns, most(0, -floor_div(w.first, ws)));
-  const int64_t to = most(from, least(columns, floor_div(w.in - 1 - w.first, ws) + 1));
+  const int64_t from = least(columns, w.exists_from()), to = most(from, least(columns, w.exists_to()));
   for (int64_t r = 0; r < rows; ++r, out += columns * ld) {
     const int64_t row = i0 * h.stride + h.first + r * hs;
     if (row < 0 || row >= h.in) {
