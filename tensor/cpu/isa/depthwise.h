@@ -95,7 +95,7 @@ template <class T>
 inline void correlate_depthwise(const Correlation<T>& c, int64_t repeat, int64_t fold) {
   using W = Compute<T>;
   if (c.y.count * c.h.out * c.w.out * c.y.channels == 0) return;
-  const bool one_to_one = repeat == 1 && fold == 1, in_place = one_to_one && !c.reader.scale && on_lines(c.x);
+  const bool one_to_one = repeat == 1 && fold == 1, in_place = one_to_one && !c.reader.scale && read_in_place(c.x);
   const int64_t padded = round_up(c.y.channels * fold, kLanes<T>), threads = num_threads(), panels = c.panels();
   DepthwiseBands<T> bands(c.h, c.w, c.x.channels, c.y.count);
   if (in_place && c.y.count * c.h.out < 8 * threads) bands.bands = c.h.out;  // nothing is copied: cut as fine as can be

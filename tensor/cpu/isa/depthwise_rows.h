@@ -33,43 +33,44 @@ struct Outputs {
 template <int P, int K, int S, class T>
 [[gnu::noinline]] void depthwise_pixels(const Visited<T>& v, const Finish<Compute<T>>& f, const Outputs<T>& y) {
   using W = Compute<T>;
-  each_vector<W>(y.end - y.first, [&](int64_t i, auto io) {
-    const int64_t o = y.first + i;
-    Vec<W> sum[P];
+  each_vector<W>(
+      y.end - y.first, [&](int64_t i, auto io) __attribute__((always_inline)) {
+        const int64_t o = y.first + i;
+        Vec<W> sum[P];
 #pragma GCC unroll 8
-    for (int d = 0; d < P; ++d) sum[d] = Vec<W>::zero();
-    const T* const* at = v.at;
-    const W* weights = v.weights + o;
-    for (int64_t row = 0; row < v.rows; ++row, at += v.columns, weights += v.taps_w * v.padded) {
-      if constexpr (K > 0) {
-        Vec<W> w[K];
+        for (int d = 0; d < P; ++d) sum[d] = Vec<W>::zero();
+        const T* const* at = v.at;
+        const W* weights = v.weights + o;
+        for (int64_t row = 0; row < v.rows; ++row, at += v.columns, weights += v.taps_w * v.padded) {
+          if constexpr (K > 0) {
+            Vec<W> w[K];
 #pragma GCC unroll 8
-        for (int j = 0; j < K; ++j) w[j] = Vec<W>::load(weights + j * v.padded);
+            for (int j = 0; j < K; ++j) w[j] = Vec<W>::load(weights + j * v.padded);
 #pragma GCC unroll 32
-        for (int m = 0; m < (P - 1) * S + K; ++m) {
-          const Vec<W> x = io.load(at[m] + o);
+            for (int m = 0; m < (P - 1) * S + K; ++m) {
+              const Vec<W> x = io.load(at[m] + o);
 #pragma GCC unroll 8
-          for (int d = 0; d < P; ++d)
-            if (const int j = m - d * S; j >= 0 && j < K) sum[d] = fma(x, w[j], sum[d]);
-        }
-      } else {
-        for (int64_t j = 0; j < v.taps_w; ++j) {
-          const Vec<W> w = Vec<W>::load(weights + j * v.padded);
+              for (int d = 0; d < P; ++d)
+                if (const int j = m - d * S; j >= 0 && j < K) sum[d] = fma(x, w[j], sum[d]);
+            }
+          } else {
+            for (int64_t j = 0; j < v.taps_w; ++j) {
+              const Vec<W> w = Vec<W>::load(weights + j * v.padded);
 #pragma GCC unroll 8
-          for (int d = 0; d < P; ++d) sum[d] = fma(io.load(at[d * v.right + j * v.tap_right] + o), w, sum[d]);
+              for (int d = 0; d < P; ++d) sum[d] = fma(io.load(at[d * v.right + j * v.tap_right] + o), w, sum[d]);
+            }
+          }
         }
-      }
-    }
-    auto value = [&](int64_t d) __attribute__((always_inline)) { return sum[d]; };
-    by_activation(
-        f.gate ? f.gate_activation : f.activation, [&]<Activation act>() __attribute__((always_inline)) {
-          if (f.gate)
-            gate_channels<act>(f, o, io, P, y.to + o, y.step, y.beside + o, y.beside_step, value);
-          else
-            finish_channels<act>(f, o, io, P, y.to + o, y.step, value,
-                                 [&](int64_t d) { return io.load(y.beside + d * y.beside_step + o); });
-        });
-  });
+        auto value = [&](int64_t d) __attribute__((always_inline)) { return sum[d]; };
+        by_activation(
+            f.gate ? f.gate_activation : f.activation, [&]<Activation act>() __attribute__((always_inline)) {
+              if (f.gate)
+                gate_channels<act>(f, o, io, P, y.to + o, y.step, y.beside + o, y.beside_step, value);
+              else
+                finish_channels<act>(f, o, io, P, y.to + o, y.step, value,
+                                     [&](int64_t d) { return io.load(y.beside + d * y.beside_step + o); });
+            });
+      });
 }
 
 constexpr int64_t kDepthwisePixels = 7;  // at most; 7, 14, 28, 56 and 112 are multiples of it
@@ -113,11 +114,15 @@ struct DepthwiseInput {
         columns{0, b.w.span(b.w.out)} {}
 };
 
-/// Whether every pixel begins with a cache line. Where not, each register would touch two: such images are copied.
+/// Whether images are better read where they lie than copied. Copied are those whose pixels do not begin with a cache
+/// line (each register would touch two), and those that come from memory: a copy reads it from end to end, as it is
+/// fetched ahead, here nine pixels in turn.
 template <class T>
-inline bool on_lines(const Images<const T>& x) {
+inline bool read_in_place(const Images<const T>& x) {
+  constexpr int64_t kCached = 8 << 20;  // bytes that some cache may still hold
   const auto whole = [](std::ptrdiff_t elements) { return elements * std::ptrdiff_t(sizeof(T)) % 64 == 0; };
-  return reinterpret_cast<std::uintptr_t>(x.data) % 64 == 0 && whole(x.pixel) && whole(x.row) && whole(x.image);
+  return reinterpret_cast<std::uintptr_t>(x.data) % 64 == 0 && whole(x.pixel) && whole(x.row) && whole(x.image) &&
+         x.count * x.height * x.width * x.channels * int64_t(sizeof(T)) <= kCached;
 }
 
 /// Channels [channel0, channel1) of rows [first, end) of an image's outputs, one channel of x for each of y.

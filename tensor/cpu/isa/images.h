@@ -56,7 +56,7 @@ class Scratch {
  public:
   template <class T>
   static int64_t bytes(int64_t count) {
-    return round_up(count * int64_t(sizeof(T)), 64);
+    return round_up(count * int64_t(sizeof(T)), 64);  // NOLINT(bugprone-sizeof-expression): pointers are meant, too
   }
   explicit Scratch(int64_t bytes) : next_(static_cast<char*>(thread_scratch(bytes))) {}
   template <class T>
