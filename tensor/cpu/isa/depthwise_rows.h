@@ -28,49 +28,70 @@ struct Outputs {
   int64_t first, end;
 };
 
-/// Sums of P neighbouring outputs, finished in registers. Where the number K of taps in a row and the distance S of
+/// Finishes the sums of P neighbouring outputs, for a register's width of channels from o on.
+template <int P, class T, class IO>
+[[gnu::always_inline]] inline void finish_pixels(const Finish<Compute<T>>& f, const Outputs<T>& y, int64_t o, IO io,
+                                                 const Vec<Compute<T>> (&sum)[P]) {
+  auto value = [&](int64_t d) __attribute__((always_inline)) { return sum[d]; };
+  by_activation(
+      f.gate ? f.gate_activation : f.activation, [&]<Activation act>() __attribute__((always_inline)) {
+        if (f.gate)
+          gate_channels<act>(f, o, io, P, y.to + o, y.step, y.beside + o, y.beside_step, value);
+        else
+          finish_channels<act>(f, o, io, P, y.to + o, y.step, value,
+                               [&](int64_t d) { return io.load(y.beside + d * y.beside_step + o); });
+      });
+}
+
+/// P neighbouring outputs, all whole registers of channels. Where the number K of taps in a row and the distance S of
 /// outputs are known (K > 0), an input is loaded once for all outputs that it reaches.
 template <int P, int K, int S, class T>
 [[gnu::noinline]] void depthwise_pixels(const Visited<T>& v, const Finish<Compute<T>>& f, const Outputs<T>& y) {
-  using W = Compute<T>;
-  each_vector<W>(
-      y.end - y.first, [&](int64_t i, auto io) __attribute__((always_inline)) {
-        const int64_t o = y.first + i;
-        Vec<W> sum[P];
+  using V = Vec<Compute<T>>;
+  for (int64_t o = y.first; o + V::kLanes <= y.end; o += V::kLanes) {
+    V sum[P];
 #pragma GCC unroll 8
-        for (int d = 0; d < P; ++d) sum[d] = Vec<W>::zero();
-        const T* const* at = v.at;
-        const W* weights = v.weights + o;
-        for (int64_t row = 0; row < v.rows; ++row, at += v.columns, weights += v.taps_w * v.padded) {
-          if constexpr (K > 0) {
-            Vec<W> w[K];
+    for (int d = 0; d < P; ++d) sum[d] = V::zero();
+    const T* const* at = v.at;
+    const Compute<T>* weights = v.weights + o;
+    for (int64_t row = 0; row < v.rows; ++row, at += v.columns, weights += v.taps_w * v.padded) {
+      if constexpr (K > 0) {
+        V w[K];
 #pragma GCC unroll 8
-            for (int j = 0; j < K; ++j) w[j] = Vec<W>::load(weights + j * v.padded);
+        for (int j = 0; j < K; ++j) w[j] = V::load(weights + j * v.padded);
 #pragma GCC unroll 32
-            for (int m = 0; m < (P - 1) * S + K; ++m) {
-              const Vec<W> x = io.load(at[m] + o);
+        for (int m = 0; m < (P - 1) * S + K; ++m) {
+          const V x = V::load(at[m] + o);
 #pragma GCC unroll 8
-              for (int d = 0; d < P; ++d)
-                if (const int j = m - d * S; j >= 0 && j < K) sum[d] = fma(x, w[j], sum[d]);
-            }
-          } else {
-            for (int64_t j = 0; j < v.taps_w; ++j) {
-              const Vec<W> w = Vec<W>::load(weights + j * v.padded);
-#pragma GCC unroll 8
-              for (int d = 0; d < P; ++d) sum[d] = fma(io.load(at[d * v.right + j * v.tap_right] + o), w, sum[d]);
-            }
-          }
+          for (int d = 0; d < P; ++d)
+            if (const int j = m - d * S; j >= 0 && j < K) sum[d] = fma(x, w[j], sum[d]);
         }
-        auto value = [&](int64_t d) __attribute__((always_inline)) { return sum[d]; };
-        by_activation(
-            f.gate ? f.gate_activation : f.activation, [&]<Activation act>() __attribute__((always_inline)) {
-              if (f.gate)
-                gate_channels<act>(f, o, io, P, y.to + o, y.step, y.beside + o, y.beside_step, value);
-              else
-                finish_channels<act>(f, o, io, P, y.to + o, y.step, value,
-                                     [&](int64_t d) { return io.load(y.beside + d * y.beside_step + o); });
-            });
-      });
+      } else {
+        for (int64_t j = 0; j < v.taps_w; ++j) {
+          const V w = V::load(weights + j * v.padded);
+#pragma GCC unroll 8
+          for (int d = 0; d < P; ++d) sum[d] = fma(V::load(at[d * v.right + j * v.tap_right] + o), w, sum[d]);
+        }
+      }
+    }
+    finish_pixels(f, y, o, Whole<Compute<T>>{}, sum);
+  }
+}
+
+/// The channels that do not fill a register.
+template <class T>
+[[gnu::noinline]] void depthwise_tail(int64_t pixels, const Visited<T>& v, const Finish<Compute<T>>& f, Outputs<T> y) {
+  using V = Vec<Compute<T>>;
+  const int64_t n = (y.end - y.first) % V::kLanes, o = y.end - n;
+  const Part<Compute<T>> io{int(n)};
+  for (int64_t d = 0; n > 0 && d < pixels; ++d, y.to += y.step, y.beside += y.beside_step) {
+    V sum[1] = {V::zero()};
+    for (int64_t i = 0; i < v.rows; ++i)
+      for (int64_t j = 0; j < v.taps_w; ++j)
+        sum[0] = fma(io.load(v.at[i * v.columns + d * v.right + j * v.tap_right] + o),
+                     V::load(v.weights + (i * v.taps_w + j) * v.padded + o), sum[0]);
+    finish_pixels(f, y, o, io, sum);
+  }
 }
 
 constexpr int64_t kDepthwisePixels = 7;  // at most; 7, 14, 28, 56 and 112 are multiples of it
@@ -82,6 +103,7 @@ inline void depthwise_group(int64_t pixels, const Visited<T>& v, const Finish<Co
       depthwise_pixels<4, K, S, T>, depthwise_pixels<5, K, S, T>, depthwise_pixels<6, K, S, T>,
       depthwise_pixels<7, K, S, T>};
   run[pixels - 1](v, f, y);
+  depthwise_tail(pixels, v, f, y);
 }
 
 /// The inputs that outputs visit, numbered as Axis says: row r, column m lies at data[offset + r * row + m * column];
@@ -143,9 +165,10 @@ struct DepthwiseRows {
     v.at = table;
     v.taps_w = w.count, v.right = w.stride / w.sample(), v.tap_right = w.step / w.sample();
     v.padded = round_up(c.y.channels, kLanes<T>);
-    const auto group = v.taps_w != 3 || v.tap_right != 1 || v.right > 2 ? depthwise_group<0, 0, T>
-                       : v.right == 1                                   ? depthwise_group<3, 1, T>
-                                                                        : depthwise_group<3, 2, T>;
+    auto* group = depthwise_group<0, 0, T>;
+    if constexpr (sizeof(T) < 8)  // f64 checks others, it need not be fast
+      if (v.taps_w == 3 && v.tap_right == 1 && v.right <= 2)
+        group = v.right == 1 ? depthwise_group<3, 1, T> : depthwise_group<3, 2, T>;
     const int64_t groups = ceil_div(w.out, kDepthwisePixels);
     for (int64_t i = first; i < end; ++i)
       for (int64_t g = 0; g < groups; ++g) {
