@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 
+#include "bench/handoff.h"
 #include "bench/measure.h"
 #include "bench/program.h"
 #include "bench/workloads.h"
@@ -27,6 +28,7 @@ constexpr const char* kUsage =
     "       ar-bench profile [NETWORK/]WORKLOAD [BATCH [TRACE.json]]   where the time of some steps goes\n"
     "       ar-bench save FILE                    writes DenseNet-121's weights, random ones\n"
     "       ar-bench first FILE                   loads them, runs one image\n"
+    "       ar-bench handoff                      how far apart two cores are, in ns there and back\n"
     "       ar-bench --version\n";
 
 /// The operations of a step, by the plain formulas, as a profile counts them.
@@ -110,6 +112,7 @@ void profile_steps(const std::string& command, int64_t batch, const char* trace)
 
 void run(const std::string& command, int argc, char** argv) {
   if (command == "save") return transfer(nn::DenseNet(nn::densenet121()), argc > 2 ? argv[2] : "", true);
+  if (command == "handoff") return void(std::printf("%.0f\n", handoff_ns()));
   if (command == "first") return first(argc > 2 ? argv[2] : "");
   if (command == "profile")
     return profile_steps(argc > 2 ? argv[2] : "", argc > 3 ? std::atol(argv[3]) : 1, argc > 4 ? argv[4] : nullptr);
