@@ -43,67 +43,76 @@ template <int P, class T, class IO>
       });
 }
 
-/// P neighbouring outputs, all whole registers of channels. Where the number K of taps in a row and the distance S of
-/// outputs are known (K > 0), an input is loaded once for all outputs that it reaches.
-template <int P, int K, int S, class T>
-[[gnu::noinline]] void depthwise_pixels(const Visited<T>& v, const Finish<Compute<T>>& f, const Outputs<T>& y) {
+/// P neighbouring outputs, channels from o on as far as io reaches. Where the number K of taps in a row and the
+/// distance S of outputs are known (K > 0), an input is loaded once for all outputs that it reaches.
+template <int P, int K, int S, class T, class IO>
+[[gnu::always_inline]] inline void depthwise_register(const Visited<T>& v, const Finish<Compute<T>>& f,
+                                                      const Outputs<T>& y, int64_t o, IO io) {
   using V = Vec<Compute<T>>;
-  for (int64_t o = y.first; o + V::kLanes <= y.end; o += V::kLanes) {
-    V sum[P];
+  V sum[P];
 #pragma GCC unroll 8
-    for (int d = 0; d < P; ++d) sum[d] = V::zero();
-    const T* const* at = v.at;
-    const Compute<T>* weights = v.weights + o;
-    for (int64_t row = 0; row < v.rows; ++row, at += v.columns, weights += v.taps_w * v.padded) {
-      if constexpr (K > 0) {
-        V w[K];
+  for (int d = 0; d < P; ++d) sum[d] = V::zero();
+  const T* const* at = v.at;
+  const Compute<T>* weights = v.weights + o;
+  for (int64_t row = 0; row < v.rows; ++row, at += v.columns, weights += v.taps_w * v.padded) {
+    if constexpr (K > 0) {
+      V w[K];
 #pragma GCC unroll 8
-        for (int j = 0; j < K; ++j) w[j] = V::load(weights + j * v.padded);
+      for (int j = 0; j < K; ++j) w[j] = V::load(weights + j * v.padded);
 #pragma GCC unroll 32
-        for (int m = 0; m < (P - 1) * S + K; ++m) {
-          const V x = V::load(at[m] + o);
+      for (int m = 0; m < (P - 1) * S + K; ++m) {
+        const V x = io.load(at[m] + o);
 #pragma GCC unroll 8
-          for (int d = 0; d < P; ++d)
-            if (const int j = m - d * S; j >= 0 && j < K) sum[d] = fma(x, w[j], sum[d]);
-        }
-      } else {
-        for (int64_t j = 0; j < v.taps_w; ++j) {
-          const V w = V::load(weights + j * v.padded);
+        for (int d = 0; d < P; ++d)
+          if (const int j = m - d * S; j >= 0 && j < K) sum[d] = fma(x, w[j], sum[d]);
+      }
+    } else {
+      for (int64_t j = 0; j < v.taps_w; ++j) {
+        const V w = V::load(weights + j * v.padded);
 #pragma GCC unroll 8
-          for (int d = 0; d < P; ++d) sum[d] = fma(V::load(at[d * v.right + j * v.tap_right] + o), w, sum[d]);
-        }
+        for (int d = 0; d < P; ++d) sum[d] = fma(io.load(at[d * v.right + j * v.tap_right] + o), w, sum[d]);
       }
     }
-    finish_pixels(f, y, o, Whole<Compute<T>>{}, sum);
   }
+  auto value = [&](int64_t d) __attribute__((always_inline)) { return sum[d]; };
+  by_activation(
+      f.gate ? f.gate_activation : f.activation, [&]<Activation act>() __attribute__((always_inline)) {
+        if (f.gate)
+          gate_channels<act>(f, o, io, P, y.to + o, y.step, y.beside + o, y.beside_step, value);
+        else
+          finish_channels<act>(f, o, io, P, y.to + o, y.step, value,
+                               [&](int64_t d) { return io.load(y.beside + d * y.beside_step + o); });
+      });
 }
 
-/// The channels that do not fill a register.
-template <class T>
-[[gnu::noinline]] void depthwise_tail(int64_t pixels, const Visited<T>& v, const Finish<Compute<T>>& f, Outputs<T> y) {
-  using V = Vec<Compute<T>>;
-  const int64_t n = (y.end - y.first) % V::kLanes, o = y.end - n;
-  const Part<Compute<T>> io{int(n)};
-  for (int64_t d = 0; n > 0 && d < pixels; ++d, y.to += y.step, y.beside += y.beside_step) {
-    V sum[1] = {V::zero()};
-    for (int64_t i = 0; i < v.rows; ++i)
-      for (int64_t j = 0; j < v.taps_w; ++j)
-        sum[0] = fma(io.load(v.at[i * v.columns + d * v.right + j * v.tap_right] + o),
-                     V::load(v.weights + (i * v.taps_w + j) * v.padded + o), sum[0]);
-    finish_pixels(f, y, o, io, sum);
-  }
+/// All whole registers of channels.
+template <int P, int K, int S, class T>
+[[gnu::noinline]] void depthwise_pixels(const Visited<T>& v, const Finish<Compute<T>>& f, const Outputs<T>& y) {
+  constexpr int64_t kStep = Vec<Compute<T>>::kLanes;
+  for (int64_t o = y.first; o + kStep <= y.end; o += kStep)
+    depthwise_register<P, K, S>(v, f, y, o, Whole<Compute<T>>{});
+}
+/// The channels that do not fill one.
+template <int P, class T>
+[[gnu::noinline]] void depthwise_tail(const Visited<T>& v, const Finish<Compute<T>>& f, const Outputs<T>& y) {
+  const int64_t n = (y.end - y.first) % Vec<Compute<T>>::kLanes;
+  depthwise_register<P, 0, 0>(v, f, y, y.end - n, Part<Compute<T>>{int(n)});
 }
 
 constexpr int64_t kDepthwisePixels = 7;  // at most; 7, 14, 28, 56 and 112 are multiples of it
 
 template <int K, int S, class T>
 inline void depthwise_group(int64_t pixels, const Visited<T>& v, const Finish<Compute<T>>& f, const Outputs<T>& y) {
-  constexpr decltype(&depthwise_pixels<1, K, S, T>) run[kDepthwisePixels] = {
-      depthwise_pixels<1, K, S, T>, depthwise_pixels<2, K, S, T>, depthwise_pixels<3, K, S, T>,
-      depthwise_pixels<4, K, S, T>, depthwise_pixels<5, K, S, T>, depthwise_pixels<6, K, S, T>,
-      depthwise_pixels<7, K, S, T>};
+  using Run = void (*)(const Visited<T>&, const Finish<Compute<T>>&, const Outputs<T>&);
+  constexpr Run run[kDepthwisePixels] = {depthwise_pixels<1, K, S, T>, depthwise_pixels<2, K, S, T>,
+                                         depthwise_pixels<3, K, S, T>, depthwise_pixels<4, K, S, T>,
+                                         depthwise_pixels<5, K, S, T>, depthwise_pixels<6, K, S, T>,
+                                         depthwise_pixels<7, K, S, T>};
+  constexpr Run tail[kDepthwisePixels] = {depthwise_tail<1, T>, depthwise_tail<2, T>, depthwise_tail<3, T>,
+                                          depthwise_tail<4, T>, depthwise_tail<5, T>, depthwise_tail<6, T>,
+                                          depthwise_tail<7, T>};
   run[pixels - 1](v, f, y);
-  depthwise_tail(pixels, v, f, y);
+  if ((y.end - y.first) % Vec<Compute<T>>::kLanes) tail[pixels - 1](v, f, y);
 }
 
 /// The inputs that outputs visit, numbered as Axis says: row r, column m lies at data[offset + r * row + m * column];
@@ -136,15 +145,12 @@ struct DepthwiseInput {
         columns{0, b.w.span(b.w.out)} {}
 };
 
-/// Whether images are better read where they lie than copied. Copied are those whose pixels do not begin with a cache
-/// line (each register would touch two), and those that come from memory: a copy reads it from end to end, as it is
-/// fetched ahead, here nine pixels in turn.
+/// Whether images are better read where they lie than copied. What comes from memory is copied: that reads it from end
+/// to end, as it is fetched ahead, the kernel nine pixels in turn.
 template <class T>
 inline bool read_in_place(const Images<const T>& x) {
   constexpr int64_t kCached = 8 << 20;  // bytes that some cache may still hold
-  const auto whole = [](std::ptrdiff_t elements) { return elements * std::ptrdiff_t(sizeof(T)) % 64 == 0; };
-  return reinterpret_cast<std::uintptr_t>(x.data) % 64 == 0 && whole(x.pixel) && whole(x.row) && whole(x.image) &&
-         x.count * x.height * x.width * x.channels * int64_t(sizeof(T)) <= kCached;
+  return x.count * x.height * x.width * x.channels * int64_t(sizeof(T)) <= kCached;
 }
 
 /// Channels [channel0, channel1) of rows [first, end) of an image's outputs, one channel of x for each of y.
