@@ -23,7 +23,7 @@ namespace ar {
 namespace {
 
 constexpr int64_t kSlack = 64, kAlignment = 64, kPage = 4096, kHugePage = int64_t{2} << 20;
-constexpr int64_t kLarge = int64_t{16} << 10;   // smaller blocks are malloc's business
+constexpr int64_t kLarge = int64_t{48} << 10;   // smaller blocks are malloc's business
 constexpr int64_t kSegment = int64_t{8} << 20;  // the least that is asked of the system
 
 constexpr int64_t round_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
