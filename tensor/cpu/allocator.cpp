@@ -141,10 +141,11 @@ class Cache {
 
   // ---- segments ----
   void make_segment(int64_t least) {
-    const int64_t size = round_up(std::max(least, kSegment), kHugePage);
     // Used and kept memory together stay little above the most that was ever in use.
     const int64_t most = std::max(most_, stats_.live + least);
     trim(most + most / 8 + (int64_t{32} << 20) - stats_.live - least);
+    if (lower_lowest(least)) return;
+    const int64_t size = round_up(std::max(least, kSegment), kHugePage);
     char* p = map(size);
     if (!p) {
       trim(0);
@@ -154,19 +155,51 @@ class Cache {
     ASAN_POISON_MEMORY_REGION(p, size);
     make_free(blocks_.emplace(p, Block{size, false, State::used}).first, State::given_back);
   }
+  /// The lowest segment grows downwards, if what lies below is no one's, until it begins with `least` free bytes. Small
+  /// blocks of neighbouring layers, freed one after another, thus make room for a large one: separate segments would
+  /// not.
+  bool lower_lowest(int64_t least) {
+    const auto lowest = blocks_.begin();
+    if (lowest == blocks_.end()) return false;
+    const bool is_free = lowest->second.state != State::used;
+    const int64_t missing = least - (is_free ? lowest->second.size : 0);
+    const int64_t size = round_up(std::max(missing, kSegment), kHugePage);
+    char* const p = map_at(lowest->first - size, size);
+    if (!p) return false;
+    ASAN_POISON_MEMORY_REGION(p, size);
+    const State state = is_free ? lowest->second.state : State::given_back;
+    const auto block = blocks_.emplace(p, Block{size, false, State::used}).first;
+    lowest->second.joined = true;
+    if (is_free) absorb(block, lowest);
+    make_free(block, state);
+    return true;
+  }
   /// Fresh memory at a multiple of huge pages; null if there is none.
   static char* map(int64_t size) {
-    const auto whole = std::size_t(size + kHugePage);
-    void* const raw = mmap(nullptr, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (raw == MAP_FAILED) return nullptr;
-    char* const begin = static_cast<char*>(raw);
+    char* const raw = fresh(nullptr, size + kHugePage);
+    if (!raw) return nullptr;
     const int64_t before = -reinterpret_cast<std::intptr_t>(raw) & (kHugePage - 1), after = kHugePage - before;
-    if (before) munmap(begin, std::size_t(before));
-    if (after) munmap(begin + before + size, std::size_t(after));
+    if (before) munmap(raw, std::size_t(before));
+    if (after) munmap(raw + before + size, std::size_t(after));
+    return in_huge_pages(raw + before, size);
+  }
+  /// Fresh memory at `place`, a multiple of huge pages; null if that is in use.
+  static char* map_at(char* place, int64_t size) {
+    char* const p = fresh(place, size);
+    if (p == place) return in_huge_pages(p, size);
+    if (p) munmap(p, std::size_t(size));
+    return nullptr;
+  }
+  /// At `wish` if that is free, else anywhere.
+  static char* fresh(char* wish, int64_t size) {
+    void* const p = mmap(wish, std::size_t(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? nullptr : static_cast<char*>(p);
+  }
+  static char* in_huge_pages(char* p, [[maybe_unused]] int64_t size) {
 #ifdef MADV_HUGEPAGE
-    madvise(begin + before, std::size_t(size), MADV_HUGEPAGE);
+    madvise(p, std::size_t(size), MADV_HUGEPAGE);
 #endif
-    return begin + before;
+    return p;
   }
   /// Gives pages of free blocks back, those of the largest first, until at most `keep` bytes are kept.
   void trim(int64_t keep) {

@@ -36,6 +36,17 @@ TEST(Memory, ABigBlockIsCutAndJoinedAgain) {
   EXPECT_EQ(block(64 << 20).data<float>(), whole);
 }
 
+// Each took a segment of its own; half of them in one piece are asked for, as something of the system's may lie
+// between.
+TEST(Memory, BlocksFreedAcrossSegmentsMakeRoomForALargeOne) {
+  empty_cache();
+  { const std::vector<Tensor> layers{block(16 << 20), block(16 << 20), block(16 << 20), block(16 << 20)}; }
+  const int64_t cached = memory_stats().cached;
+  EXPECT_GE(cached, 64 << 20);
+  const Tensor large = block(32 << 20);
+  EXPECT_LE(memory_stats().cached, cached - (32 << 20));
+}
+
 TEST(Memory, FreePartsOfASegmentInUseAreGivenBack) {
   empty_cache();
   const int64_t live = memory_stats().live;
