@@ -74,29 +74,16 @@ template <int P, int K, int S, class T, class IO>
       }
     }
   }
-  auto value = [&](int64_t d) __attribute__((always_inline)) { return sum[d]; };
-  by_activation(
-      f.gate ? f.gate_activation : f.activation, [&]<Activation act>() __attribute__((always_inline)) {
-        if (f.gate)
-          gate_channels<act>(f, o, io, P, y.to + o, y.step, y.beside + o, y.beside_step, value);
-        else
-          finish_channels<act>(f, o, io, P, y.to + o, y.step, value,
-                               [&](int64_t d) { return io.load(y.beside + d * y.beside_step + o); });
-      });
+  finish_pixels<P, T>(f, y, o, io, sum);
 }
 
-/// All whole registers of channels.
+/// All channels, the last ones in a part of a register.
 template <int P, int K, int S, class T>
 [[gnu::noinline]] void depthwise_pixels(const Visited<T>& v, const Finish<Compute<T>>& f, const Outputs<T>& y) {
   constexpr int64_t kStep = Vec<Compute<T>>::kLanes;
-  for (int64_t o = y.first; o + kStep <= y.end; o += kStep)
-    depthwise_register<P, K, S>(v, f, y, o, Whole<Compute<T>>{});
-}
-/// The channels that do not fill one.
-template <int P, class T>
-[[gnu::noinline]] void depthwise_tail(const Visited<T>& v, const Finish<Compute<T>>& f, const Outputs<T>& y) {
-  const int64_t n = (y.end - y.first) % Vec<Compute<T>>::kLanes;
-  depthwise_register<P, 0, 0>(v, f, y, y.end - n, Part<Compute<T>>{int(n)});
+  int64_t o = y.first;
+  for (; o + kStep <= y.end; o += kStep) depthwise_register<P, K, S>(v, f, y, o, Whole<Compute<T>>{});
+  if (o < y.end) depthwise_register<P, K, S>(v, f, y, o, Part<Compute<T>>{int(y.end - o)});
 }
 
 constexpr int64_t kDepthwisePixels = 7;  // at most; 7, 14, 28, 56 and 112 are multiples of it
@@ -108,11 +95,7 @@ inline void depthwise_group(int64_t pixels, const Visited<T>& v, const Finish<Co
                                          depthwise_pixels<3, K, S, T>, depthwise_pixels<4, K, S, T>,
                                          depthwise_pixels<5, K, S, T>, depthwise_pixels<6, K, S, T>,
                                          depthwise_pixels<7, K, S, T>};
-  constexpr Run tail[kDepthwisePixels] = {depthwise_tail<1, T>, depthwise_tail<2, T>, depthwise_tail<3, T>,
-                                          depthwise_tail<4, T>, depthwise_tail<5, T>, depthwise_tail<6, T>,
-                                          depthwise_tail<7, T>};
   run[pixels - 1](v, f, y);
-  if ((y.end - y.first) % Vec<Compute<T>>::kLanes) tail[pixels - 1](v, f, y);
 }
 
 /// The inputs that outputs visit, numbered as Axis says: row r, column m lies at data[offset + r * row + m * column];
