@@ -155,9 +155,8 @@ class Cache {
     ASAN_POISON_MEMORY_REGION(p, size);
     make_free(blocks_.emplace(p, Block{size, false, State::used}).first, State::given_back);
   }
-  /// The lowest segment grows downwards, if what lies below is no one's, until it begins with `least` free bytes. Small
-  /// blocks of neighbouring layers, freed one after another, thus make room for a large one: separate segments would
-  /// not.
+  /// The lowest segment grows downwards, if nothing lies there, until it begins with `least` free bytes. What layers
+  /// free one after another thus becomes one large block, which in separate segments it would not.
   bool lower_lowest(int64_t least) {
     const auto lowest = blocks_.begin();
     if (lowest == blocks_.end()) return false;

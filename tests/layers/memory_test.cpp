@@ -36,8 +36,7 @@ TEST(Memory, ABigBlockIsCutAndJoinedAgain) {
   EXPECT_EQ(block(64 << 20).data<float>(), whole);
 }
 
-// Each took a segment of its own; half of them in one piece are asked for, as something of the system's may lie
-// between.
+// Half of what four segments held: something of the system's may lie between two of them.
 TEST(Memory, BlocksFreedAcrossSegmentsMakeRoomForALargeOne) {
   empty_cache();
   { const std::vector<Tensor> layers{block(16 << 20), block(16 << 20), block(16 << 20), block(16 << 20)}; }
