@@ -145,15 +145,14 @@ class Cache {
     const int64_t most = std::max(most_, stats_.live + least);
     trim(most + most / 8 + (int64_t{32} << 20) - stats_.live - least);
     if (lower_lowest(least)) return;
-    const int64_t size = round_up(std::max(least, kSegment), kHugePage);
+    const int64_t size = segment_size(least);
     char* p = map(size);
     if (!p) {
       trim(0);
       p = map(size);
     }
     AR_CHECK(p, out_of_memory(least));
-    ASAN_POISON_MEMORY_REGION(p, size);
-    make_free(blocks_.emplace(p, Block{size, false, State::used}).first, State::given_back);
+    make_free(add_segment(p, size), State::given_back);
   }
   /// The lowest segment grows downwards, if nothing lies there, until it begins with `least` free bytes. What layers
   /// free one after another thus becomes one large block, which in separate segments it would not.
@@ -161,17 +160,21 @@ class Cache {
     const auto lowest = blocks_.begin();
     if (lowest == blocks_.end()) return false;
     const bool is_free = lowest->second.state != State::used;
-    const int64_t missing = least - (is_free ? lowest->second.size : 0);
-    const int64_t size = round_up(std::max(missing, kSegment), kHugePage);
+    const State state = is_free ? lowest->second.state : State::given_back;
+    const int64_t size = segment_size(least - (is_free ? lowest->second.size : 0));
     char* const p = map_at(lowest->first - size, size);
     if (!p) return false;
-    ASAN_POISON_MEMORY_REGION(p, size);
-    const State state = is_free ? lowest->second.state : State::given_back;
-    const auto block = blocks_.emplace(p, Block{size, false, State::used}).first;
+    const auto block = add_segment(p, size);
     lowest->second.joined = true;
     if (is_free) absorb(block, lowest);
     make_free(block, state);
     return true;
+  }
+  static int64_t segment_size(int64_t least) { return round_up(std::max(least, kSegment), kHugePage); }
+  /// As one block, not yet free.
+  Blocks::iterator add_segment(char* p, int64_t size) {
+    ASAN_POISON_MEMORY_REGION(p, size);
+    return blocks_.emplace(p, Block{size, false, State::used}).first;
   }
   /// Fresh memory at a multiple of huge pages; null if there is none.
   static char* map(int64_t size) {
