@@ -70,12 +70,13 @@ template <class T>
   t.channel = channel;
 }
 
-// ---- one tap: pixels in reading order, a tile of A copied through the reader (or read where it lies), then all panels
-// stream past it ----
+// ---- one tap: pixels in reading order, tiles of A copied through the reader (or read where they lie), then all panels
+// stream past them: past one tile, or, where weights outgrow the cache, past a block of tiles ----
 
 template <class T>
 struct Pixel {  // position number p of the output
   int64_t n, h, w;
+  Pixel() = default;
   Pixel(const Correlation<T>& c, int64_t p) : n(p / (c.h.out * c.w.out)), h(p / c.w.out % c.h.out), w(p % c.w.out) {}
 };
 
@@ -89,23 +90,49 @@ template <class T, class F>
   }
 }
 
+/// A tile of pixels: where it begins in y, whether its pixels lie in one run there, and where its rows of A lie.
+template <class T>
+struct Strip {
+  int64_t first_pixel, pixels;
+  Pixel<T> at;
+  bool one_run;
+  const T* a;
+  std::ptrdiff_t a_step;  // elements
+};
+
 template <class T>
 inline void pointwise_unit(const Correlation<T>& c, const Finish<Compute<T>>& f, int64_t begin, int64_t end,
                            int64_t panel0, int64_t panel1) {
+  constexpr int64_t E = sizeof(T), kMostStrips = 32;
   const int64_t k = c.k(), ld = padded_step<T>(k);
-  T* const a = Scratch(Scratch::bytes<T>(kTile * ld)).take<T>(kTile * ld);
+  const int64_t tiles = ceil_div(end - begin, kTile);
+  // With 14 pixels a tile, weights may come from the third-level cache each time; with 6 that is too often.
+  const bool weights_stay = kTile > 6 || (panel1 - panel0) * c.panel_size() * E <= kCached;
+  const int64_t strips =
+      weights_stay ? 1 : least(most(1, kCached / 4 * 3 / (kTile * ld * E)), least(tiles, kMostStrips));
+  T* const a = Scratch(Scratch::bytes<T>(strips * kTile * ld)).take<T>(strips * kTile * ld);
   const std::ptrdiff_t no_tap = 0, x_step = c.w.stride * c.x.pixel;
   // Runs of x: whole rows join where every pixel is visited.
   const bool every_pixel = c.w.stride == 1 && c.h.stride == 1 && c.w.out == c.x.width && c.h.out == c.x.height;
   const int64_t x_run = every_pixel ? c.x.run() : c.w.out;
   const int64_t y_run = c.beside.data ? gcd(c.y.run(), c.beside.run()) : c.y.run();
-  const int64_t tiles = ceil_div(end - begin, kTile);
-  const bool whole_tiles = (end - begin) % kTile == 0 || tiles > 8;
   alignas(64) Compute<T> raw[kTile * kPanel<T>];
 
+  auto bound = [&](int64_t tile) { return begin + tile_begin(tile, end - begin); };
   auto x_at = [&](Pixel<T> p) { return c.x.at(p.n, p.h * c.h.stride + c.h.first, p.w * c.w.stride + c.w.first); };
   // Pixels a multiple of 1 KB apart meet in few cache sets: these are copied, too.
-  const bool in_place = kDepth<T> == 1 && !c.reader.scale && x_step * int64_t(sizeof(T)) % 1024 != 0;
+  const bool in_place = kDepth<T> == 1 && !c.reader.scale && x_step * E % 1024 != 0;
+  auto strip_of = [&](int64_t tile, T* copy) -> Strip<T> {
+    const int64_t p = bound(tile), n = bound(tile + 1) - p;
+    const Pixel<T> at(c, p);
+    const bool one_run = p / y_run == (p + n - 1) / y_run;
+    if (in_place && p / x_run == (p + n - 1) / x_run) return {p, n, at, one_run, x_at(at), x_step};
+    for_runs(c, p, n, x_run, [&](int64_t i, Pixel<T> from, int64_t length) {
+      read_pixels(x_at(from), x_step, length, k, c.reader, copy + i * ld, ld);
+    });
+    return {p, n, at, one_run, copy, ld};
+  };
+
   Tile<T> t{};
   t.taps = &no_tap;
   t.n_taps = 1;
@@ -114,41 +141,43 @@ inline void pointwise_unit(const Correlation<T>& c, const Finish<Compute<T>>& f,
   t.x_step = c.beside.pixel;
   t.finish = &f;
   t.raw = raw;
-  t.prefetch_step = x_step * std::ptrdiff_t(sizeof(T));
-  for (int64_t tile = 0; tile < tiles; ++tile) {
-    const int64_t p = begin + (whole_tiles ? tile * kTile : (end - begin) * tile / tiles);
-    const int64_t q = whole_tiles ? least(p + kTile, end) : begin + (end - begin) * (tile + 1) / tiles;
-    const int64_t n = q - p, first = (n + 1) / 2;
-    const bool lies = in_place && p / x_run == (q - 1) / x_run;
-    if (!lies)
-      for_runs(c, p, n, x_run, [&](int64_t i, Pixel<T> from, int64_t length) {
-        read_pixels(x_at(from), x_step, length, k, c.reader, a + i * ld, ld);
-      });
-    const std::ptrdiff_t step = lies ? x_step : ld;
-    t.a1 = lies ? x_at(Pixel<T>(c, p)) : a;
-    t.a2 = t.a1 + first * step;
-    t.a_step = step * std::ptrdiff_t(sizeof(T));
-    const char* next = q < end ? reinterpret_cast<const char*>(x_at(Pixel<T>(c, q))) : nullptr;
-    const bool one_run = p / y_run == (q - 1) / y_run;
-    const Pixel<T> at(c, p);
+  auto run = [&](const Strip<T>& s, int64_t j) __attribute__((always_inline)) {
+    const int64_t first = (s.pixels + 1) / 2;
+    const int columns = int(c.columns(j));
+    t.a1 = s.a;
+    t.a2 = s.a + first * s.a_step;
+    t.a_step = s.a_step * E;
+    point_at(t, c, s.at.n, s.at.h, s.at.w, s.at.h, s.at.w, j * kPanel<T>);
+    t.c2 += first * t.c_step;
+    t.x2 += c.beside.data ? first * t.x_step : 0;
+    if (s.one_run) return run_tile(t, int(s.pixels), columns);
+    run_raw_tile(t, int(s.pixels), columns);
+    for_runs(c, s.first_pixel, s.pixels, y_run, [&](int64_t i, Pixel<T> to, int64_t length) {
+      finish_sums(f, Sums<T>{raw + i * kPanel<T>, kPanel<T>, c.y.at(to.n, to.h, to.w) + j * kPanel<T>, c.y.pixel,
+                             c.beside.data ? c.beside.at(to.n, to.h, to.w) + j * kPanel<T> : nullptr, c.beside.pixel,
+                             length, j * kPanel<T>, columns});
+    });
+  };
+
+  Strip<T> strip[kMostStrips];
+  for (int64_t tile = 0; tile < tiles; tile += strips) {
+    const int64_t n = least(strips, tiles - tile), next = bound(least(tile + n, tiles));
+    for (int64_t i = 0; i < n; ++i) strip[i] = strip_of(tile + i, a + i * kTile * ld);
+    // The next panel, if it may be far away, and the next rows come closer while these are computed.
+    const int64_t fetches = weights_stay ? 0 : kPanelFetches<T>;
+    const char* ahead = next < end ? reinterpret_cast<const char*>(x_at(Pixel<T>(c, next))) : nullptr;
+    int64_t fetched = 0;
     for (int64_t j = panel0; j < panel1; ++j) {
-      const int columns = int(c.columns(j));
-      point_at(t, c, at.n, at.h, at.w, at.h, at.w, j * kPanel<T>);
-      t.c2 += first * t.c_step;
-      t.x2 += c.beside.data ? first * t.x_step : 0;
       t.b = c.packed + j * c.panel_size();
-      // The next tile's rows come closer while this one is computed.
-      const int64_t ahead = (j - panel0) * kPrefetchRows<T>;
-      t.prefetch = next && ahead < kTile ? next + ahead * t.prefetch_step : nullptr;
-      if (one_run) {
-        run_tile(t, int(n), columns);
-      } else {
-        run_raw_tile(t, int(n), columns);
-        for_runs(c, p, n, y_run, [&](int64_t i, Pixel<T> to, int64_t length) {
-          finish_sums(f, Sums<T>{raw + i * kPanel<T>, kPanel<T>, c.y.at(to.n, to.h, to.w) + j * kPanel<T>, c.y.pixel,
-                                 c.beside.data ? c.beside.at(to.n, to.h, to.w) + j * kPanel<T> : nullptr,
-                                 c.beside.pixel, length, j * kPanel<T>, columns});
-        });
+      for (int64_t i = 0; i < n; ++i) {
+        if (i < fetches) {
+          fetch_next_panel(t, i);
+        } else {
+          t.prefetch = ahead && fetched < n * kTile ? ahead + fetched * x_step * E : nullptr;
+          t.prefetch_step = x_step * E;
+          fetched += kPrefetchRows<T>;
+        }
+        run(strip[i], j);
       }
     }
   }
@@ -189,7 +218,7 @@ struct Bands {  // how an image's rows are cut and how its copy lies in scratch
     const int64_t k = round_up(depth<T>(channels), unit), bytes = k * int64_t(sizeof(T));
     // A row of taps over dense pixels is one tap of width * k; rows a multiple of 1 KB apart meet in few cache sets.
     ld = bytes % 1024 == 0 ? padded_step<T>(k) : k;
-    const int64_t row_budget = (int64_t(512) << 10) / most(1, row() * int64_t(sizeof(T)));
+    const int64_t row_budget = kCached / most(1, row() * int64_t(sizeof(T)));
     int64_t rows = 1;
     while (rows < h.out && h.span(rows + 1) <= row_budget) ++rows;
     bands = ceil_div(h.out, rows);
@@ -247,7 +276,7 @@ inline void band_unit(const Correlation<T>& c, const Bands<T>& bands, const Fini
     run_tile(t, int(pixels), int(c.columns(panel)));
   };
   // Weights that outgrow the second-level cache pass once a band rather than once a tile.
-  if ((panel1 - panel0) * c.panel_size() * E > (512 << 10)) {
+  if ((panel1 - panel0) * c.panel_size() * E > kCached) {
     for (int64_t panel = panel0; panel < panel1; ++panel)
       for (int64_t i = i0; i < i1; i += pair)
         for (int64_t part = 0; part < across; ++part) run(i, part, panel);

@@ -26,10 +26,10 @@ void pack_rows(const Matrix<const T>& a, int64_t i0, int64_t rows, int64_t k, T*
   constexpr int L = V::kLanes;
   if (a.column == 1) return read_pixels(a.at(i0, 0), a.row, rows, k, Reader<T>{}, out, ld);
   if (a.row == 1) {
-    for (int64_t i = 0; i < rows; i += L) {
-      const int n = int(least(L, rows - i));
-      for (int64_t c = 0; c < k; c += L) {
-        const int m = int(least(L, k - c));
+    for (int64_t c = 0; c < k; c += L) {
+      const int m = int(least(L, k - c));
+      for (int64_t i = 0; i < rows; i += L) {
+        const int n = int(least(L, rows - i));
         V r[L];
         for (int j = 0; j < L; ++j) r[j] = j < m ? V::load(a.at(i0 + i, c + j), n) : V::zero();
         transpose<T>(r);
@@ -78,19 +78,38 @@ void dots(const Product<T>& p, bool accumulate, int64_t i0, int64_t j0, int64_t 
     }
 }
 
+/// Panels [j0, j1) of B, as the tile streams them.
+template <class T>
+void pack_panels(const Product<T>& p, int64_t j0, int64_t j1, T* out) {
+  constexpr int64_t P = kPanel<T>;
+  const int64_t panel_size = p.k * P;
+  // Rows of B are read in runs of some panels: one panel at a time each line would be of another page.
+  constexpr int64_t together = 8;
+  if (p.b.column == 1)
+    for (; j0 + together <= j1 && (j0 + together) * P <= p.n; j0 += together, out += together * panel_size)
+      for (int64_t c = 0; c < p.k; ++c)
+        for (int64_t j = 0; j < together; ++j) copy_pixel(p.b.at(c, (j0 + j) * P), P, out + j * panel_size + c * P);
+  for (; j0 < j1; ++j0, out += panel_size)
+    pack_panel(p.b.at(0, j0 * P), p.b.row, p.b.column, p.k, least(P, p.n - j0 * P), out);
+}
+
 /// Rows [m0, m1) by panels [panel0, panel1) of one product.
 template <class T>
 void multiply(const Product<T>& p, bool accumulate, int64_t m0, int64_t m1, int64_t panel0, int64_t panel1) {
-  constexpr int64_t P = kPanel<T>, E = sizeof(T);
-  const int64_t panel_size = p.k * P, ld = padded_step<T>(p.k);
-  // As many panels of B as stay in the second-level cache are packed together; then all rows of A pass.
-  const int64_t group = most(1, least(panel1 - panel0, (int64_t(512) << 10) / most(1, panel_size * E)));
+  constexpr int64_t P = kPanel<T>, E = sizeof(T), kMostStrips = 32;
+  const int64_t panel_size = p.k * P, ld = padded_step<T>(p.k), tiles = ceil_div(m1 - m0, kTile);
+  // A group of B's panels is packed, then A passes: tile by tile where 14 rows a tile use each panel well; with 6, a
+  // block of tiles stays in the second-level cache instead, while panels come from the third.
+  constexpr bool blocks = kTile <= 6;
+  const int64_t group_bytes = blocks ? 4 * kCached : kCached;
+  const int64_t group = most(1, least(panel1 - panel0, group_bytes / most(1, panel_size * E)));
+  const int64_t strips = blocks ? most(1, least(least(tiles, kMostStrips), kCached / 2 / (kTile * ld * E))) : 1;
   // A is read in place where it can be, unless its rows meet in few cache sets and are used often enough to pay for a
   // copy.
   const bool in_place = p.a.column == 1 && (group <= 2 || p.a.row * E % 1024 != 0);
-  Scratch scratch(Scratch::bytes<T>(group * panel_size) + Scratch::bytes<T>(kTile * ld));
+  Scratch scratch(Scratch::bytes<T>(group * panel_size) + Scratch::bytes<T>(strips * kTile * ld));
   T* const b = scratch.take<T>(group * panel_size);
-  T* const packed = scratch.take<T>(kTile * ld);
+  T* const packed = scratch.take<T>(strips * kTile * ld);
   alignas(64) T raw[kTile * kPanel<T>];
   const std::ptrdiff_t no_tap = 0;
   Finish<T> f;
@@ -99,39 +118,49 @@ void multiply(const Product<T>& p, bool accumulate, int64_t m0, int64_t m1, int6
   t.taps = &no_tap;
   t.n_taps = 1;
   t.k = p.k;
-  t.c_step = p.c.row;
+  t.a_step = (in_place ? p.a.row : ld) * E;
   t.finish = &f;
   t.raw = raw;
-  t.prefetch_step = p.a.row * E;
+  auto run = [&](int64_t i, int64_t rows, const T* a, int64_t j) __attribute__((always_inline)) {
+    const int64_t first = (rows + 1) / 2;
+    const int columns = int(least(P, p.n - j * P));
+    t.a1 = a;
+    t.a2 = a + first * t.a_step / E;
+    if (p.c.column == 1) {
+      t.c_step = p.c.row;
+      t.c1 = p.c.at(i, j * P);
+      t.c2 = p.c.at(i + first, j * P);
+      run_tile(t, int(rows), columns);
+    } else {
+      t.c1 = t.c2 = p.c.data;
+      t.c_step = 0;
+      run_raw_tile(t, int(rows), columns);
+      unpack_panel(raw, rows, columns, accumulate, p.c.at(i, j * P), p.c.row, p.c.column);
+    }
+  };
+  auto row = [&](int64_t tile) { return m0 + tile_begin(tile, m1 - m0); };
   for (int64_t j0 = panel0; j0 < panel1; j0 += group) {
     const int64_t j1 = least(panel1, j0 + group);
-    for (int64_t j = j0; j < j1; ++j)
-      pack_panel(p.b.at(0, j * P), p.b.row, p.b.column, p.k, least(P, p.n - j * P), b + (j - j0) * panel_size);
-    const int64_t tiles = ceil_div(m1 - m0, kTile);
-    for (int64_t tile = 0; tile < tiles; ++tile) {
-      const int64_t i0 = m0 + (m1 - m0) * tile / tiles, rows = m0 + (m1 - m0) * (tile + 1) / tiles - i0;
-      const int64_t first = (rows + 1) / 2;
-      if (!in_place) pack_rows(p.a, i0, rows, p.k, packed, ld);
-      t.a_step = (in_place ? p.a.row : ld) * E;
-      t.a1 = in_place ? p.a.at(i0, 0) : packed;
-      t.a2 = t.a1 + first * t.a_step / E;
-      const char* next =
-          tile + 1 < tiles && p.a.column == 1 ? reinterpret_cast<const char*>(p.a.at(i0 + rows, 0)) : nullptr;
+    pack_panels(p, j0, j1, b);
+    for (int64_t tile = 0; tile < tiles; tile += strips) {
+      const int64_t last = least(tile + strips, tiles), i0 = row(tile), i1 = row(last);
+      if (!in_place) pack_rows(p.a, i0, i1 - i0, p.k, packed, ld);
+      const T* const a = in_place ? p.a.at(i0, 0) : packed;
+      // The next panel, if it may be far away, and the next rows come closer while these are computed.
+      const int64_t fetches = blocks ? kPanelFetches<T> : 0;
+      const char* next = last < tiles && p.a.column == 1 ? reinterpret_cast<const char*>(p.a.at(i1, 0)) : nullptr;
+      int64_t fetched = 0;
       for (int64_t j = j0; j < j1; ++j) {
-        const int columns = int(least(P, p.n - j * P));
         t.b = b + (j - j0) * panel_size;
-        // The next tile's rows come closer while this one is computed.
-        const int64_t ahead = (j - j0) * kPrefetchRows<T>;
-        t.prefetch = next && ahead < kTile ? next + ahead * t.prefetch_step : nullptr;
-        if (p.c.column == 1) {
-          t.c1 = p.c.at(i0, j * P);
-          t.c2 = p.c.at(i0 + first, j * P);
-          run_tile(t, int(rows), columns);
-        } else {
-          t.c1 = t.c2 = p.c.data;
-          t.c_step = 0;
-          run_raw_tile(t, int(rows), columns);
-          unpack_panel(raw, rows, columns, accumulate, p.c.at(i0, j * P), p.c.row, p.c.column);
+        for (int64_t s = tile; s < last; ++s) {
+          if (s - tile < fetches) {
+            fetch_next_panel(t, s - tile);
+          } else {
+            t.prefetch = next && fetched < (last - tile) * kTile ? next + fetched * p.a.row * E : nullptr;
+            t.prefetch_step = p.a.row * E;
+            fetched += kPrefetchRows<T>;
+          }
+          run(row(s), row(s + 1) - row(s), a + (row(s) - i0) * t.a_step / E, j);
         }
       }
     }

@@ -86,7 +86,11 @@ struct Images {
         channels(v.shape[1]),
         image(v.strides[0]),
         row(v.strides[2]),
-        pixel(v.strides[3]) {}
+        pixel(v.strides[3]) {
+    // Strides of sides that are 1 mean nothing: rows of a matrix, for one, are a run of pixels.
+    if (width == 1) pixel = height == 1 ? image : row;
+    if (height == 1) row = width * pixel;
+  }
   T* at(int64_t n, int64_t h, int64_t w) const { return data + n * image + h * row + w * pixel; }
   Images channel_range(int64_t first, int64_t n) const {
     Images r = *this;

@@ -28,6 +28,9 @@ inline constexpr int kTile = 6, kRegisterBytes = 32;
 #else
 inline constexpr int kTile = 6, kRegisterBytes = 16;
 #endif
+/// What an operand that is read again and again may take of the second-level cache: of 1 MB on processors with AVX-512,
+/// of 512 KB on Zen 2 and 3.
+inline constexpr int64_t kCached = int64_t(kRegisterBytes == 64 ? 512 : 256) << 10;
 /// Sums in a register, and channels of a panel.
 template <class T>
 inline constexpr int kLanes = kRegisterBytes / int(sizeof(Compute<T>));
@@ -37,6 +40,12 @@ inline constexpr int kPanel = 2 * kLanes<T>;
 /// are 256 bits wide (Zen 4).
 template <class T>
 inline constexpr int kGrain = kRegisterBytes == 64 ? kLanes<T> / 2 : kLanes<T>;
+/// Where tile number i begins when so many pixels are cut into as few tiles as will do: whole ones, which finish in
+/// registers, but for the last two, which share what is left.
+inline int64_t tile_begin(int64_t i, int64_t pixels) {
+  const int64_t tiles = (pixels + kTile - 1) / kTile, shared = pixels - (tiles - 2) * kTile;
+  return i >= tiles ? pixels : i + 1 < tiles || tiles < 2 || shared == 2 * kTile ? i * kTile : pixels - shared / 2;
+}
 /// How many products one multiply-add adds up: values of k, or pixels in the gradient tile.
 template <class T>
 inline constexpr int kDepth = int(sizeof(Compute<T>) / sizeof(T));
@@ -74,12 +83,20 @@ struct Tile {
   const Finish<Compute<T>>* finish;
   int64_t channel;       // of the panel's first column, for the arrays of `finish`
   Compute<T>* raw;       // [P][kPanel], where run_raw_tile leaves its sums
-  const char* prefetch;  // a few rows of A to come, or null
+  const char* prefetch;  // a few rows of k elements to come, or null
   std::ptrdiff_t prefetch_step;
 };
 /// Rows that one tile fetches ahead.
 template <class T>
 inline constexpr int kPrefetchRows = 16 / int(sizeof(Compute<T>));
+/// One of so many tiles in a row that together fetch the panel after B.
+template <class T>
+inline constexpr int kPanelFetches = kPanel<T> / kPrefetchRows<T>;
+template <class T>
+inline void fetch_next_panel(Tile<T>& t, int64_t part) {
+  t.prefetch_step = t.k * std::ptrdiff_t(sizeof(Compute<T>));
+  t.prefetch = reinterpret_cast<const char*>(t.b) + (kPanel<T> + part * kPrefetchRows<T>)*t.prefetch_step;
+}
 
 /// A tile of 1..kTile pixels whose last panel may have fewer columns than kPanel.
 void run_tile(const Tile<float>& t, int pixels, int columns);
