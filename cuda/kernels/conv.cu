@@ -2,7 +2,8 @@
 // matrix product where it is one (1x1: the rows are the pixels, a leading dimension skips the channels that are not
 // read), else cuDNN's, else one of the plain kernels below: a thread for each result, channels fastest, so a warp reads
 // a run of weights or gradients and one shared pixel.
-#include "cuda/channel_pass.h"
+#include "cuda/affine.h"
+#include "cuda/each.h"
 #include "cuda/families.h"
 #include "cuda/images.h"
 #include "cuda/libraries.h"
@@ -148,6 +149,12 @@ void convolution(Pass pass, const ConvParams& p, const View& x, const View& w, c
 
 // ---- what surrounds it ----
 
+const Kernels kChannels = [] {
+  Kernels k;
+  add_channels(k);
+  return k;
+}();
+
 /// x' = activation(x scale + shift), for the time of a call: cuDNN reads no scaled input.
 template <class S>
 class ReadInput {
@@ -156,59 +163,14 @@ class ReadInput {
       : memory_(reader.scale ? x.numel() * int64_t(sizeof(S)) : 0), view_(x) {
     if (!reader.scale) return;
     view_ = channels_last_like(x, memory_.as<S>());
-    channel_pass<2>({&x, &view_}, Read{x.as<const S>(), static_cast<const Compute<S>*>(reader.scale),
-                                       static_cast<const Compute<S>*>(reader.shift), view_.as<S>(), reader.activation,
-                                       Compute<S>(reader.slope)});
+    kChannels.channel_affine[x.dtype](x, reader.scale, reader.shift, {}, reader.activation, reader.slope, view_);
   }
   const View& view() const { return view_; }
-
-  struct Read {
-    using T = Compute<S>;
-    using Sums = NoSums;
-    const S* x;
-    const T *scale, *shift;
-    S* y;
-    Activation activation;
-    T slope;
-    AR_HD NoSums operator()(int64_t c, const int64_t (&at)[2]) const {
-      const T v = widen(x[at[0]]) * scale[c] + shift[c];
-      y[at[1]] = narrow<S>(activate(activation, v, slope));
-      return {};
-    }
-  };
 
  private:
   Scratch memory_;
   View view_;
 };
-
-/// y = activation(sums * scale + shift (+ residual)), and the sums over what was stored.
-template <class S>
-struct Finish {
-  using T = Compute<S>;
-  using Sums = MomentSums<T>;
-  const S* sums;
-  const T *scale, *shift;
-  S* y;
-  const S* residual;
-  Activation activation;
-  T slope;
-  AR_HD T operator()(int64_t c, const int64_t (&at)[3]) const {
-    T v = widen(sums[at[0]]);
-    if (scale) v *= scale[c];
-    if (shift) v += shift[c];
-    if (residual) v += widen(residual[at[2]]);
-    const S stored = narrow<S>(activate(activation, v, slope));
-    y[at[1]] = stored;
-    return widen(stored);
-  }
-};
-
-const Kernels kChannels = [] {
-  Kernels k;
-  add_channels(k);
-  return k;
-}();
 
 /// The weights as the kernels read them: of the pixels' type.
 View weights_of(const View& w, const void* packed, Dtype dtype) {
@@ -234,11 +196,8 @@ void conv2d(const ConvParams& p, const View& x, const View& w, const void* packe
     if (e.sum || e.sum_sq) kChannels.channel_sums[y.dtype](y, e.sum, e.sum_sq);
     return;
   }
-  channel_pass<3>(
-      {&sums, &y, residual ? &e.residual : &y},
-      Finish<S>{sums.as<const S>(), static_cast<const Compute<S>*>(e.scale), static_cast<const Compute<S>*>(e.shift),
-                y.as<S>(), residual ? e.residual.as<const S>() : nullptr, e.activation, Compute<S>(e.slope)},
-      e.sum, e.sum_sq);
+  affine<S, MomentSums>(sums, e.scale, e.shift, residual ? e.residual : View{}, e.activation, e.slope, y, e.sum,
+                        e.sum_sq);
 }
 
 template <class S>
