@@ -1,152 +1,168 @@
 // Passes over the pixels of channels-last tensors: something for every element, and two sums for each channel.
 //
-// A block is 32 channels x 8 pixels, so a warp reads 32 neighbouring channels of one pixel. Blocks lie in a grid of
-// (channel tiles, parts of the pixels); a thread goes down its channel, adds up in registers, the 8 threads of a
-// channel meet in shared memory, and each part writes its sums to a row of its own. A second kernel adds up the rows in
-// order, so that equal inputs give equal bits. The sums stay on the device.
+// A pass F says what it does with one element:
+//   using Element, using Sums (channel_sums.h); inputs: how many operands it reads; writes: which it writes
+//   Numbers numbers(c): what it needs of channel c, read once by each thread
+//   operator()(numbers, values of the inputs, element to write): returns what is added to the sums
+//
+// A thread has V neighbouring channels, which it reads and writes by one access of 16 bytes (8 where halves are summed,
+// for want of registers), and goes down the pixels, several at a time, so that enough loads are on their way. Where
+// channels or rows do not lie so, V is 1. A block is 32 channels x 8 V pixels, blocks lie in a grid of (channel tiles,
+// parts of the pixels). For sums, the threads of a channel meet in shared memory, each part writes its own to a row,
+// and a second kernel adds up the rows in order, so that equal inputs give equal bits. The sums stay on the device.
 #pragma once
-#include "cuda/each.h"
+#include "cuda/channel_sums.h"
+#include "cuda/context.h"
+#include "cuda/pack.h"
+#include "cuda/walk.h"
 #include "tensor/kernels.h"
 
 namespace ar::cuda {
 
-template <class T>
-struct Two {
-  T a, b;
+constexpr int kTileChannels = 32;
+
+/// What a pass writes: nothing, the last of its inputs, or another operand.
+enum class Writes { nothing, last_input, apart };
+
+constexpr int smaller_of(int a, int b) { return a < b ? a : b; }
+
+/// The operands of a pass: the inputs, then what is written, if it is none of them.
+template <class F>
+constexpr int kOperands = F::inputs + (F::writes == Writes::apart ? 1 : 0);
+/// Channels of a thread where they lie in packs, and pixels that it reads before it uses the first: as many as there
+/// are registers for.
+template <class F>
+constexpr int kPassChannels = smaller_of(16 / int(sizeof(typename F::Element)), F::Sums::wanted ? 4 : 8);
+template <class F>
+constexpr int kPassRows = smaller_of((F::Sums::wanted ? 48 : 64) /
+                                         (F::inputs * kPassChannels<F> * int(sizeof(typename F::Element))),
+                                     4);
+
+/// Counts pixels and packs: in 32 bits where channels lie in packs, for the sake of registers.
+template <int V>
+using PassIndex = std::conditional_t<V == 1, int64_t, uint32_t>;
+template <int V, class F>
+struct PassOperands {
+  Walk<kOperands<F>, PassIndex<V>> pixels;
+  PassIndex<V> channels;  // in packs
+  typename F::Element* data[kOperands<F>] = {};
+  PassIndex<V> step[kOperands<F>] = {};  // from one channel to the next; packs: 1
 };
 
-// What a thread adds up of what a pass returns for its elements: the type Sums of the pass.
-
-/// Nothing.
-struct NoSums {
-  AR_HD void add(NoSums) {}
-  AR_HD Two<double> totals() const { return {0, 0}; }
-};
-
-/// The two numbers returned.
-template <class T>
-struct PairSums {
-  Sum<T> a, b;
-  AR_HD void add(Two<T> v) { a.add(v.a), b.add(v.b); }
-  AR_HD Two<double> totals() const { return {a.total(), b.total()}; }
-};
-
-/// The number returned, and its square. Both are summed about the thread's first value, and moved back in f64: so the
-/// variance that is made of them keeps its digits where a mean is far from zero.
-template <class T>
-struct MomentSums {
-  T pivot = 0;
-  int64_t count = 0;
-  PairSums<T> about;
-  AR_HD void add(T v) {
-    if (count++ == 0) pivot = v;
-    const T d = v - pivot;
-    about.add({d, d * d});
+/// `rows` pixels, `step` apart, of a thread's V channels.
+template <int rows, int V, class F, class Sums>
+__device__ __forceinline__ void pass_rows(const PassOperands<V, F>& operands, const F& f, PassIndex<V> channel,
+                                          PassIndex<V> first, PassIndex<V> step,
+                                          const typename F::Numbers (&numbers)[V], Sums& sums) {
+  using S = typename F::Element;
+  using P = Pack<S, V>;
+  using T = Compute<S>;
+  constexpr int K = kOperands<F>;
+  P in[rows][F::inputs];
+  PassIndex<V> out[rows];
+#pragma unroll
+  for (int r = 0; r < rows; ++r) {
+    PassIndex<V> at[K];
+    operands.pixels.at(first + r * step, at);
+#pragma unroll
+    for (int k = 0; k < K; ++k) at[k] += V > 1 ? channel : channel * operands.step[k];
+#pragma unroll
+    for (int k = 0; k < F::inputs; ++k) in[r][k].load(operands.data[k] + int64_t(at[k]) * V);
+    out[r] = at[K - 1];
   }
-  AR_HD Two<double> totals() const {
-    const Two<double> s = about.totals();
-    const double p = double(pivot), n = double(count);
-    return {s.a + n * p, s.b + 2 * p * s.a + n * p * p};
-  }
-};
-
-/// Offsets from one channel to the next, of K operands.
-template <int K>
-struct ChannelSteps {
-  int64_t step[K];
-};
-
-constexpr int kTileChannels = 32, kTilePixels = 8;
-
-template <int K, class F>
-__global__ void __launch_bounds__(kTileChannels* kTilePixels)
-    channel_pass_kernel(Walk<K> pixels, int64_t channels, ChannelSteps<K> steps, F f, double* partial) {
-  SHARED(sums, double[2][kTilePixels][kTileChannels]);
-  const int64_t channel = int64_t(blockIdx.x) * kTileChannels + threadIdx.x;
-  typename F::Sums thread_sums;
-  if (channel < channels)
-    for (int64_t p = int64_t(blockIdx.y) * kTilePixels + threadIdx.y; p < pixels.numel;
-         p += int64_t(gridDim.y) * kTilePixels) {
-      int64_t at[K];
-      pixels.at(p, at);
-      for (int k = 0; k < K; ++k) at[k] += channel * steps.step[k];
-      thread_sums.add(f(channel, at));
+#pragma unroll
+  for (int r = 0; r < rows; ++r) {
+    P result;
+#pragma unroll
+    for (int j = 0; j < V; ++j) {
+      T values[F::inputs];
+#pragma unroll
+      for (int k = 0; k < F::inputs; ++k) values[k] = widen(in[r][k].value[j]);
+      sums.add(r, j, f(numbers[j], values, result.value[j]));
     }
-  if (!partial) return;  // alike for all threads
-  const Two<double> totals = thread_sums.totals();
-  sums[0][threadIdx.y][threadIdx.x] = totals.a;
-  sums[1][threadIdx.y][threadIdx.x] = totals.b;
-  __syncthreads();
-  if (threadIdx.y >= 2 || channel >= channels) return;
-  double total = 0;
-  for (int i = 0; i < kTilePixels; ++i) total += sums[threadIdx.y][i][threadIdx.x];
-  partial[(int64_t(blockIdx.y) * 2 + threadIdx.y) * channels + channel] = total;
+    if constexpr (F::writes != Writes::nothing) result.store(operands.data[K - 1] + int64_t(out[r]) * V);
+  }
+  sums.end_rows(rows);
 }
 
-/// sum[c] += all rows' sums of channel c.
-struct AddRows {
-  const double* rows;
-  int64_t parts, channels;
-  double *sum_a, *sum_b;  // either may be null
-  AR_HD void operator()(int64_t i) const {
-    double* const to = i < channels ? sum_a : sum_b;
-    if (!to) return;
-    double total = 0;
-    for (int64_t p = 0; p < parts; ++p) total += rows[p * 2 * channels + i];
-    to[i < channels ? i : i - channels] += total;
+// At least 4 blocks of 256 threads on a multiprocessor, hence at most 64 registers: half of its threads on the newer
+// ones. With 24 bytes or more of each on their way, that is what their memory needs.
+template <int V, class F>
+__global__ void __launch_bounds__(kPassThreads, 4)
+    channel_pass_kernel(const __grid_constant__ PassOperands<V, F> operands, const __grid_constant__ F f,
+                        double* partial) {
+  using Index = PassIndex<V>;
+  constexpr int width = kTileChannels / V, height = kPassThreads / width, rows = kPassRows<F>;
+  const int x = int(threadIdx.x), y = int(threadIdx.y);
+  const Index channels = operands.channels, channel = Index(blockIdx.x) * width + x;
+  double* folded = nullptr;
+  if constexpr (F::Sums::wanted) {
+    SHARED(places, double[2 * V * kPassThreads]);
+    folded = places + y * width + x;
   }
-};
+  typename F::Sums::template Of<Compute<typename F::Element>, V> sums(folded);
+  if (channel < channels) {
+    typename F::Numbers numbers[V];
+#pragma unroll
+    for (int j = 0; j < V; ++j) numbers[j] = f.numbers(int64_t(channel) * V + j);
+    const Index pixels = operands.pixels.numel, step = Index(gridDim.y) * height;
+    Index first = Index(blockIdx.y) * height + y;
+    for (; first + (rows - 1) * step < pixels; first += rows * step)
+      pass_rows<rows, V>(operands, f, channel, first, step, numbers, sums);
+    for (; first < pixels; first += step) pass_rows<1, V>(operands, f, channel, first, step, numbers, sums);
+  }
+  if constexpr (F::Sums::wanted) {
+    if (!partial) return;  // alike for all threads
+    sums.finish();
+    for (int half = height / 2; half > 0; half /= 2) {
+      __syncthreads();
+      if (y >= half) continue;
+#pragma unroll
+      for (int k = 0; k < 2 * V; ++k) folded[k * kPassThreads] += folded[k * kPassThreads + half * width];
+    }
+    if (y != 0 || channel >= channels) return;
+#pragma unroll
+    for (int k = 0; k < 2 * V; ++k)
+      partial[((int64_t(blockIdx.y) * 2 + k / V) * channels + channel) * V + k % V] = folded[k * kPassThreads];
+  }
+}
 
-/// f(channel, offsets) for every element of the views, (N,C,...) with one shape; sum_a[c] and sum_b[c] (device memory,
-/// either may be null) grow by the totals of F::Sums over what it returns.
-template <int K, class F>
-void channel_pass(const View* const (&views)[K], const F& f, double* sum_a = nullptr, double* sum_b = nullptr) {
-  const Walk<K> pixels = make_walk(views, Order::memory, ~(1u << 1));
-  const int64_t channels = views[0]->shape[1];
-  if (pixels.numel == 0 || channels == 0) return;
-  ChannelSteps<K> steps;
-  for (int k = 0; k < K; ++k) steps.step[k] = views[k]->strides[1];
-  const int64_t tiles = (channels + kTileChannels - 1) / kTileChannels;
-  int64_t parts = gpu::most_blocks() / tiles, useful = (pixels.numel + kTilePixels * 4 - 1) / (kTilePixels * 4);
-  parts = parts > useful ? useful : parts;
-  parts = parts < 1 ? 1 : parts > 65535 ? 65535 : parts;
+template <int V, class F>
+void launch_pass(const PassOperands<V, F>& operands, const F& f, double* sum_a, double* sum_b) {
+  constexpr int width = kTileChannels / V, height = kPassThreads / width, rows = kPassRows<F>;
+  const int64_t channels = int64_t(operands.channels) * V, tiles = (channels + kTileChannels - 1) / kTileChannels;
+  // Sums: as many blocks as fit at a time, since each leaves a row for the second stage.
   const bool wanted = sum_a || sum_b;
+  const int64_t most = gpu::most_blocks() / (wanted ? 4 : 2) / tiles;
+  const int64_t useful = (int64_t(operands.pixels.numel) + height * rows - 1) / (height * rows);
+  const int64_t parts = most < 1 ? 1 : most < useful ? most : useful;
   const Scratch partial(wanted ? parts * 2 * channels * int64_t(sizeof(double)) : 0);
-  double* const rows = wanted ? partial.as<double>() : nullptr;
-  gpu::launch(channel_pass_kernel<K, F>,
-              {dim3(unsigned(tiles), unsigned(parts)), dim3(kTileChannels, kTilePixels), 0, stream()}, pixels, channels,
-              steps, f, rows);
-  if (wanted) each_item(2 * channels, AddRows{rows, parts, channels, sum_a, sum_b});
+  gpu::launch(channel_pass_kernel<V, F>,
+              {dim3(unsigned(tiles), unsigned(parts)), dim3(unsigned(width), unsigned(height)), 0, stream()}, operands,
+              f, wanted ? partial.as<double>() : nullptr);
+  if (wanted) add_parts(partial.as<double>(), parts, channels, sum_a, sum_b);
 }
 
-/// y = activation(x), NaN kept.
-template <class T>
-AR_HD T activate(Activation act, T x, T slope) {
-  switch (act) {
-    case Activation::relu:
-      return x < 0 ? T(0) : x;
-    case Activation::relu6:
-      return x < 0 ? T(0) : x > 6 ? T(6) : x;
-    case Activation::leaky_relu:
-      return x > 0 ? x : slope * x;
-    default:
-      return x;
+/// f for every element of the views, (N,C,...) with one shape; sum_a[c] and sum_b[c] (device memory, either may be
+/// null) grow by the totals of F::Sums.
+template <class F>
+void channel_pass(const View* const (&views)[kOperands<F>], const F& f, double* sum_a = nullptr,
+                  double* sum_b = nullptr) {
+  constexpr int K = kOperands<F>, V = kPassChannels<F>;
+  PassOperands<1, F> single{make_walk(views, Order::memory, ~(1u << 1)), views[0]->shape[1]};
+  if (single.pixels.numel == 0 || single.channels == 0) return;
+  bool aligned = single.channels % V == 0;
+  for (int k = 0; k < K; ++k) {
+    single.data[k] = views[k]->template as<typename F::Element>();
+    single.step[k] = views[k]->strides[1];
+    aligned &=
+        single.step[k] == 1 && reinterpret_cast<uintptr_t>(single.data[k]) % sizeof(Pack<typename F::Element, V>) == 0;
   }
-}
-
-/// g activation'(x).
-template <class T>
-AR_HD T activation_gradient(Activation act, T x, T g, T slope) {
-  switch (act) {
-    case Activation::relu:
-      return x > 0 ? g : T(0);
-    case Activation::relu6:
-      return x > 0 && x < 6 ? g : T(0);
-    case Activation::leaky_relu:
-      return x > 0 ? g : slope * g;
-    default:
-      return g;
-  }
+  const std::optional<Walk<K, uint32_t>> pixels = in_packs(single.pixels, V);
+  if (!aligned || !pixels) return launch_pass<1>(single, f, sum_a, sum_b);
+  PassOperands<V, F> packs{*pixels, uint32_t(single.channels / V)};
+  for (int k = 0; k < K; ++k) packs.data[k] = single.data[k], packs.step[k] = 1;
+  launch_pass<V>(packs, f, sum_a, sum_b);
 }
 
 }  // namespace ar::cuda

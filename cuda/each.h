@@ -4,6 +4,7 @@
 #include "cuda/context.h"
 #include "cuda/gpu.h"
 #include "cuda/numbers.h"
+#include "cuda/pack.h"
 #include "cuda/walk.h"
 
 namespace ar::cuda {
@@ -55,15 +56,6 @@ __global__ void __launch_bounds__(kThreads) map_kernel(Walk<K + 1> walk, Inputs<
     out[at[K]] = narrow<S>(f(v));
   }
 }
-
-/// 16 bytes of S, moved by one access.
-template <class S>
-union alignas(16) Pack {
-  static constexpr int size = 16 / sizeof(S);
-  uint4 bits;
-  S value[size];
-  AR_HD Pack() : bits{} {}
-};
 
 /// The same where everything is dense: a warp moves 512 bytes at a time, the last few elements one by one.
 template <class S, int K, class F>

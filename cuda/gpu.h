@@ -28,12 +28,21 @@ struct Shape {
   std::source_location where = std::source_location::current();  // named in error messages
 };
 
+/// Bytes of a kernel's parameters, one after the other; 4096 are allowed everywhere.
+template <class... Parameters>
+constexpr std::size_t parameter_bytes() {
+  std::size_t end = 0;
+  ((end = (end + alignof(Parameters) - 1) / alignof(Parameters) * alignof(Parameters) + sizeof(Parameters)), ...);
+  return end;
+}
+
 /// launch(kernel, {grid, block}, arguments...): the argument types come from the kernel alone, so a wrong count or an
 /// inconvertible argument is a compile error at the call. Throws Error naming the line of the launch.
 template <class... Parameters>
 void launch(void (*kernel)(Parameters...), const Shape& shape, std::type_identity_t<Parameters>... arguments) {
   static_assert((std::is_trivially_copyable_v<Parameters> && ...) && (!std::is_reference_v<Parameters> && ...),
                 "kernel parameters travel by value as bytes");
+  static_assert(parameter_bytes<Parameters...>() <= 4096);
 #ifdef __CUDACC__
   if (shape.shared_bytes > 48 * 1024)
     check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, int(shape.shared_bytes)),

@@ -175,7 +175,7 @@ Plan make_plan(Pass pass, const ConvParams& c, const View& x, const View& w, con
   return plan;
 }
 
-const Plan& plan_for(Pass pass, const ConvParams& c, const View& x, const View& w, const View& y) {
+Plan& plan_for(Pass pass, const ConvParams& c, const View& x, const View& w, const View& y) {
   static std::mutex mutex;
   static std::map<std::vector<int64_t>, Plan> plans;
   std::vector<int64_t> key{int64_t(pass), int64_t(x.dtype), c.stride_h,   c.stride_w, c.pad_top,
@@ -300,7 +300,7 @@ bool library_product(const Product& p) {
 bool library_convolution(Pass pass, const ConvParams& c, const View& x, const View& w, const View& y, bool accumulate) {
   if (own_only() || !fits_int(x) || !fits_int(y)) return false;
   if (w.dtype != x.dtype) return weight_gradient_of_halves(c, x, w, y, accumulate);
-  const Plan& plan = plan_for(pass, c, x, w, y);
+  Plan& plan = plan_for(pass, c, x, w, y);
   if (!plan.taken) return false;
   const Scratch workspace{int64_t(plan.workspace)};
   const float one_f = 1, beta_f = accumulate ? 1 : 0;
@@ -308,22 +308,23 @@ bool library_convolution(Pass pass, const ConvParams& c, const View& x, const Vi
   const bool f64 = x.dtype == Dtype::f64;
   const void *alpha = f64 ? static_cast<const void*>(&one_d) : &one_f,
              *beta = f64 ? static_cast<const void*>(&beta_d) : &beta_f;
+  cudnnStatus_t status;
   if (pass == Pass::forward)
-    check(cudnnConvolutionForward(dnn(), alpha, plan.x, x.data, plan.w, w.data, plan.conv,
-                                  cudnnConvolutionFwdAlgo_t(plan.algorithm), workspace.as<void>(), plan.workspace, beta,
-                                  plan.y, y.data),
-          "conv2d");
+    status = cudnnConvolutionForward(dnn(), alpha, plan.x, x.data, plan.w, w.data, plan.conv,
+                                     cudnnConvolutionFwdAlgo_t(plan.algorithm), workspace.as<void>(), plan.workspace,
+                                     beta, plan.y, y.data);
   else if (pass == Pass::backward_data)
-    check(cudnnConvolutionBackwardData(dnn(), alpha, plan.w, w.data, plan.y, y.data, plan.conv,
-                                       cudnnConvolutionBwdDataAlgo_t(plan.algorithm), workspace.as<void>(),
-                                       plan.workspace, beta, plan.x, x.data),
-          "conv2d_backward_data");
+    status = cudnnConvolutionBackwardData(dnn(), alpha, plan.w, w.data, plan.y, y.data, plan.conv,
+                                          cudnnConvolutionBwdDataAlgo_t(plan.algorithm), workspace.as<void>(),
+                                          plan.workspace, beta, plan.x, x.data);
   else
-    check(cudnnConvolutionBackwardFilter(dnn(), alpha, plan.x, x.data, plan.y, y.data, plan.conv,
-                                         cudnnConvolutionBwdFilterAlgo_t(plan.algorithm), workspace.as<void>(),
-                                         plan.workspace, beta, plan.w, w.data),
-          "conv2d_backward_weight");
-  return true;
+    status = cudnnConvolutionBackwardFilter(dnn(), alpha, plan.x, x.data, plan.y, y.data, plan.conv,
+                                            cudnnConvolutionBwdFilterAlgo_t(plan.algorithm), workspace.as<void>(),
+                                            plan.workspace, beta, plan.w, w.data);
+  // The heuristics may propose what then is not done after all, for strides above all.
+  plan.taken = CUDNN_STATUS_CATEGORY(status) != CUDNN_STATUS_NOT_SUPPORTED;
+  if (plan.taken) check(status, "convolution");
+  return plan.taken;
 }
 
 // Its products may use several streams, which makes the bits depend on chance.

@@ -4,25 +4,25 @@
 // of a warp are then one run of addresses), and those that follow each other without a gap in all operands are merged:
 // what is dense everywhere becomes a single dimension, for which an index is an offset.
 #pragma once
-#include <utility>
+#include <optional>
 
 #include "tensor/hd.h"
 #include "tensor/view.h"
 
 namespace ar::cuda {
 
-template <int K>
+/// Index: of numbers of elements and of offsets; 32 bits are several times faster than 64 to divide by.
+template <int K, class Index = int64_t>
 struct Walk {
   int rank = 0;
-  int64_t numel = 1;
-  int64_t shape[6] = {};       // innermost first
-  int64_t strides[K][6] = {};  // in elements
+  Index numel = 1;
+  Index shape[6] = {};       // innermost first
+  Index strides[K][6] = {};  // in elements
 
   /// Offsets, in elements, of element i of the walk.
-  AR_HD void at(int64_t i, int64_t (&offset)[K]) const {
-    for (int k = 0; k < K; ++k) offset[k] = 0;
+  AR_HD void at(Index i, Index (&offset)[K]) const {
     if (numel <= 0x7fffffff)
-      split(uint32_t(i), offset);  // 32-bit divisions are several times faster
+      split(uint32_t(i), offset);
     else
       split(uint64_t(i), offset);
   }
@@ -34,16 +34,39 @@ struct Walk {
   }
 
  private:
-  template <class Index>
-  AR_HD void split(Index rest, int64_t (&offset)[K]) const {
+  template <class Count>
+  AR_HD void split(Count rest, Index (&offset)[K]) const {
+    for (int k = 0; k < K; ++k) offset[k] = 0;
+#pragma unroll 1  // else what divides each dimension takes registers
     for (int d = 0; d < rank; ++d) {
-      const Index n = Index(shape[d]), quotient = d + 1 < rank ? rest / n : 0;
-      const int64_t r = int64_t(rest - quotient * n);
+      const Count n = Count(shape[d]), quotient = d + 1 < rank ? rest / n : 0;
+      const Index r = Index(rest - quotient * n);
       for (int k = 0; k < K; ++k) offset[k] += r * strides[k][d];
       rest = quotient;
     }
   }
 };
+
+/// The walk in packs of V elements (offsets are counted in packs, too), if there are at most 2^31 in any operand and
+/// all strides are so many packs forwards. Pointers are not looked at.
+template <int K>
+std::optional<Walk<K, uint32_t>> in_packs(const Walk<K>& walk, int V) {
+  Walk<K, uint32_t> packs;
+  packs.rank = walk.rank, packs.numel = uint32_t(walk.numel);
+  if (walk.numel > 0x7fffffff) return {};
+  for (int d = 0; d < walk.rank; ++d) packs.shape[d] = uint32_t(walk.shape[d]);
+  for (int k = 0; k < K; ++k) {
+    int64_t last = 0;
+    for (int d = 0; d < walk.rank; ++d) {
+      const int64_t stride = walk.strides[k][d];
+      if (stride < 0 || stride % V != 0) return {};
+      packs.strides[k][d] = uint32_t(stride / V);
+      last += stride / V * (walk.shape[d] - 1);
+    }
+    if (last > 0x7fffffff) return {};
+  }
+  return packs;
+}
 
 /// In which order a walk counts elements: as they lie in the last operand, or row-major (as random numbers are dealt).
 enum class Order { memory, logical };

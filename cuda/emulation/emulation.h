@@ -18,6 +18,7 @@
 #define __host__
 #define __forceinline__ inline
 #define __launch_bounds__(...)
+#define __grid_constant__
 // A plain __shared__ variable would silently be each thread's own.
 #define __shared__ use_the_macro_SHARED_or_DYNAMIC_SHARED_instead
 
@@ -28,6 +29,9 @@ struct uint3 {
 struct dim3 {
   unsigned x, y, z;
   constexpr dim3(unsigned x = 1, unsigned y = 1, unsigned z = 1) : x(x), y(y), z(z) {}
+};
+struct alignas(8) uint2 {
+  unsigned x, y;
 };
 struct alignas(16) uint4 {
   unsigned x, y, z, w;
@@ -48,7 +52,7 @@ struct Options {
   Order order = Order::forward;  // of the lanes in a warp, the warps in a block, the blocks in the grid
   unsigned seed = 1;
   int workers = 1;                // OS threads that share the blocks of a grid
-  int most_blocks = 6;            // gpu::most_blocks(): low, so that kernels go round their grid-stride loops
+  int most_blocks = 16;           // gpu::most_blocks(): one multiprocessor's, so that grid-stride loops go round
   bool exited_at_barrier = true;  // sm_70+: a barrier waits for the threads that have not returned
   bool deferred_streams = false;  // work runs at synchronize(): shows a missing synchronisation
   int devices = 1;

@@ -139,6 +139,8 @@ int run(const std::string& name) {
   if (name == "missing_syncwarp") launch(missing_syncwarp, {1, 32}, floats.data());
   if (name == "no_atomic") launch(no_atomic, {2, 32}, floats.data());
   if (name == "shape") launch(no_atomic, {1, 2048}, floats.data());
+  if (name == "grid") launch(no_atomic, {dim3(1, 65536), 32}, floats.data());
+  if (name == "shared") launch(no_atomic, {1, 32, 228 * 1024}, floats.data());
   if (name == "missing_synchronise") {
     options.deferred_streams = true;
     ar::gpu::Stream stream = ar::gpu::create_stream();

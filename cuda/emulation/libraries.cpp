@@ -1,5 +1,6 @@
-// There is no cuBLAS and no cuDNN in the emulation: our own kernels do their work. With AR_EMULATION_LSTM=1 a plain
-// LSTM stands in for cuDNN's, so that all around it is tested; weights lie in an order that nobody would guess.
+// There is no cuBLAS and no cuDNN in the emulation: our own kernels do their work. So that all around them is tested,
+// with AR_EMULATION_LSTM=1 a plain LSTM stands in for cuDNN's, with weights in an order that nobody would guess, and
+// with AR_EMULATION_CONVOLUTION=1 the plain convolution, which then takes only images without gaps.
 #include "cuda/libraries.h"
 
 #include <cstdlib>
@@ -8,6 +9,7 @@
 #include "cuda/context.h"
 #include "cuda/gpu.h"
 #include "cuda/numbers.h"
+#include "cuda/plain_convolution.h"
 #include "tensor/elementwise_ops.h"
 
 namespace ar::cuda {
@@ -164,6 +166,11 @@ void lstm_backward_kernel(Lstm<S> lstm, LstmSequenceGrads g, char* g_weights) {
   if (g_weights) lstm.backward_weights(g_weights);
 }
 
+bool switched_on(const char* variable) {
+  const char* const value = std::getenv(variable);
+  return value && std::string(value) == "1";
+}
+
 template <class Run>
 auto with_type(Dtype t, const Run& run) {
   return t == Dtype::f64 ? run(double()) : t == Dtype::bf16 ? run(bf16()) : run(float());
@@ -180,11 +187,14 @@ Lstm<S> lstm_of(const LstmOperands& o) {
 }  // namespace
 
 bool library_product(const Product&) { return false; }
-bool library_convolution(Pass, const ConvParams&, const View&, const View&, const View&, bool) { return false; }
+bool library_convolution(Pass pass, const ConvParams& p, const View& x, const View& w, const View& y, bool accumulate) {
+  if (!switched_on("AR_EMULATION_CONVOLUTION") || !is_channels_last(x) || !is_channels_last(y)) return false;
+  with_type(x.dtype, [&](auto type) { plain_convolution<decltype(type)>(pass, p, x, w, y, accumulate); });
+  return true;
+}
 
 LstmMemory library_lstm_memory(const LstmSequence& s) {
-  const char* const wanted = std::getenv("AR_EMULATION_LSTM");
-  if (!wanted || std::string(wanted) != "1") return {};
+  if (!switched_on("AR_EMULATION_LSTM")) return {};
   return with_type(s.x.dtype, [&](auto type) -> LstmMemory {
     using S = decltype(type);
     const Lstm<S> l{.s = s};

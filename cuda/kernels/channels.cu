@@ -1,8 +1,8 @@
-// Passes over channels (channel_pass.h): sums for batch statistics, scale and shift with an activation, the gate of
-// norm and activation, and both together with 2x2 average pooling. Each reads and writes every element once. And batch
-// norm's numbers per channel, a thread a channel.
-#include "cuda/channel_pass.h"
-
+// Passes over channels (channel_pass.h): sums for batch statistics, scale and shift with an activation (affine.h), the
+// gate of norm and activation, and both together with 2x2 average pooling. Each reads and writes every element once.
+// And batch norm's numbers per channel, a thread a channel.
+#include "cuda/affine.h"
+#include "cuda/each.h"
 #include "cuda/families.h"
 #include "tensor/batch_norm_math.h"
 
@@ -12,167 +12,159 @@ namespace {
 
 // ---- sum[c] += x, sum_sq[c] += x^2 ----
 
+struct NoNumbers {};
+
 template <class S>
 struct Values {
-  using Sums = MomentSums<Compute<S>>;
-  const S* x;
-  AR_HD Compute<S> operator()(int64_t, const int64_t (&at)[1]) const { return widen(x[at[0]]); }
+  using Element = S;
+  using Sums = MomentSums;
+  using T = Compute<S>;
+  using Numbers = NoNumbers;
+  static constexpr int inputs = 1;
+  static constexpr Writes writes = Writes::nothing;
+  AR_HD NoNumbers numbers(int64_t) const { return {}; }
+  AR_HD T operator()(NoNumbers, const T (&x)[1], S&) const { return x[0]; }
 };
 template <class S>
 void channel_sums(const View& x, double* sum, double* sum_sq) {
-  channel_pass<1>({&x}, Values<S>{x.as<const S>()}, sum, sum_sq);
+  channel_pass<Values<S>>({&x}, {}, sum, sum_sq);
 }
 
 // ---- y = activation(x scale + shift (+ residual)) and y += a + b x ----
 
-/// Of x and y, or of x, residual and y.
-template <class S, int K>
-struct Affine {
-  using T = Compute<S>;
-  using Sums = NoSums;
-  const S* x;
-  const T *scale, *shift;
-  const S* residual;
-  Activation activation;
-  T slope;
-  S* y;
-  AR_HD NoSums operator()(int64_t c, const int64_t (&at)[K]) const {
-    T v = widen(x[at[0]]) * scale[c] + shift[c];
-    if constexpr (K == 3) v += widen(residual[at[1]]);
-    y[at[K - 1]] = narrow<S>(activate(activation, v, slope));
-    return {};
-  }
-};
-template <class S, int K>
-void affine(const View* const (&views)[K], const void* scale, const void* shift, Activation activation, double slope) {
-  using T = Compute<S>;
-  const View &x = *views[0], &residual = *views[1], &y = *views[K - 1];
-  channel_pass<K>(views, Affine<S, K>{x.as<const S>(), static_cast<const T*>(scale), static_cast<const T*>(shift),
-                                      residual.as<const S>(), activation, T(slope), y.as<S>()});
-}
 template <class S>
 void channel_affine(const View& x, const void* scale, const void* shift, const View& residual, Activation activation,
                     double slope, const View& y) {
-  if (residual.data)
-    affine<S, 3>({&x, &residual, &y}, scale, shift, activation, slope);
-  else
-    affine<S, 2>({&x, &y}, scale, shift, activation, slope);
+  affine<S, NoSums>(x, scale, shift, residual, activation, slope, y);
 }
 
 template <class S>
 struct AffineAdd {
-  using T = Compute<S>;
+  using Element = S;
   using Sums = NoSums;
-  const S* x;
+  using T = Compute<S>;
+  static constexpr int inputs = 2;
+  static constexpr Writes writes = Writes::last_input;
   const T *a, *b;
-  S* y;
-  AR_HD NoSums operator()(int64_t c, const int64_t (&at)[2]) const {
-    y[at[1]] = narrow<S>(widen(y[at[1]]) + (widen(x[at[0]]) * b[c] + a[c]));
+
+  struct Numbers {
+    T a, b;
+  };
+  AR_HD Numbers numbers(int64_t c) const { return {a[c], b[c]}; }
+  AR_HD NoSums operator()(const Numbers& n, const T (&v)[2], S& y) const {
+    y = narrow<S>(v[1] + (v[0] * n.b + n.a));
     return {};
   }
 };
 template <class S>
 void channel_affine_add(const View& x, const void* a, const void* b, const View& y) {
-  channel_pass<2>({&x, &y}, AffineAdd<S>{x.as<const S>(), static_cast<const Compute<S>*>(a),
-                                         static_cast<const Compute<S>*>(b), y.as<S>()});
+  using T = Compute<S>;
+  channel_pass<AffineAdd<S>>({&x, &y}, {static_cast<const T*>(a), static_cast<const T*>(b)});
 }
 
 // ---- the gate: d = g activation'(x scale + shift);  gx (+)= d scale;  sum_d += d;  sum_dx += d (x - center) ----
 
-template <class S>
+/// Of g and x, or of g, x and gx, which is added to.
+template <class S, int In>
 struct Gate {
+  using Element = S;
+  using Sums = PairSums;
   using T = Compute<S>;
-  const S* x;
+  static constexpr int inputs = In;
+  static constexpr Writes writes = In == 3 ? Writes::last_input : Writes::apart;
   const T *scale, *shift, *center;  // center null: 0
-  S* gx;
   Activation activation;
-  T slope;
-  bool accumulate;
-  /// For one element; returns what it adds to the sums.
-  AR_HD Two<T> operator()(int64_t c, T g, int64_t at_x, int64_t at_gx) const {
-    const T v = widen(x[at_x]), factor = scale[c];
-    const T d = activation_gradient(activation, v * factor + shift[c], g, slope);
-    gx[at_gx] = narrow<S>(accumulate ? d * factor + widen(gx[at_gx]) : d * factor);
-    return {d, d * (center ? v - center[c] : v)};
+  T slope, share;  // g counts so much
+
+  struct Numbers {
+    T scale, shift, center;
+  };
+  AR_HD Numbers numbers(int64_t c) const { return {scale[c], shift[c], center ? center[c] : T(0)}; }
+  AR_HD Two<T> operator()(const Numbers& n, const T (&v)[In], S& gx) const {
+    const T d = activation_gradient(activation, v[1] * n.scale + n.shift, v[0] * share, slope);
+    T sum = d * n.scale;
+    if constexpr (In == 3) sum += v[2];
+    gx = narrow<S>(sum);
+    return {d, d * (v[1] - n.center)};
   }
 };
-template <class S>
-Gate<S> gate_of(const ConvGate& gate, const View& gx, bool accumulate) {
-  return {gate.x.as<const S>(),
-          static_cast<const Compute<S>*>(gate.scale),
-          static_cast<const Compute<S>*>(gate.shift),
-          static_cast<const Compute<S>*>(gate.center),
-          gx.as<S>(),
-          gate.activation,
-          Compute<S>(gate.slope),
-          accumulate};
-}
-
-template <class S>
-struct GateElement {
+template <class S, int In>
+Gate<S, In> gate_of(const ConvGate& gate, double share) {
   using T = Compute<S>;
-  using Sums = PairSums<T>;
-  const S* g;
-  Gate<S> gate;
-  AR_HD Two<T> operator()(int64_t c, const int64_t (&at)[3]) const { return gate(c, widen(g[at[0]]), at[1], at[2]); }
-};
+  return {static_cast<const T*>(gate.scale),
+          static_cast<const T*>(gate.shift),
+          static_cast<const T*>(gate.center),
+          gate.activation,
+          T(gate.slope),
+          T(share)};
+}
+/// x: gate.x, seen as g and gx are.
+template <class S>
+void run_gate(const View& g, const View& x, const View& gx, bool accumulate, const ConvGate& gate, double share) {
+  if (accumulate)
+    channel_pass<Gate<S, 3>>({&g, &x, &gx}, gate_of<S, 3>(gate, share), gate.sum_d, gate.sum_dx);
+  else
+    channel_pass<Gate<S, 2>>({&g, &x, &gx}, gate_of<S, 2>(gate, share), gate.sum_d, gate.sum_dx);
+}
 template <class S>
 void channel_gate(const View& g, const View& gx, bool accumulate, const ConvGate& gate) {
-  channel_pass<3>({&g, &gate.x, &gx}, GateElement<S>{g.as<const S>(), gate_of<S>(gate, gx, accumulate)}, gate.sum_d,
-                  gate.sum_dx);
+  run_gate<S>(g, gate.x, gx, accumulate, gate, 1);
 }
 
 // ---- a DenseNet transition: y = mean over 2x2 of relu(x scale + shift), and its gradient ----
 
-/// The top left pixel of each 2x2 window, as if there were only these.
-View corners(const View& x) {
+/// One pixel of each 2x2 window, as if there were only these.
+View corners(const View& x, int down, int right) {
   View v = x;
   for (int d : {2, 3}) v.shape[d] /= 2, v.strides[d] *= 2;
+  const int64_t offset = down * x.strides[2] + right * x.strides[3];
+  v.data = static_cast<char*>(x.data) + offset * size_of(x.dtype);
   return v;
 }
 
 template <class S>
 struct Pool2 {
-  using T = Compute<S>;
+  using Element = S;
   using Sums = NoSums;
-  const S* x;
+  using T = Compute<S>;
+  static constexpr int inputs = 4;
+  static constexpr Writes writes = Writes::apart;
   const T *scale, *shift;
-  int64_t down, right;  // in x
-  S* y;
-  AR_HD NoSums operator()(int64_t c, const int64_t (&at)[2]) const {
-    const T a = scale[c], b = shift[c];
+
+  struct Numbers {
+    T scale, shift;
+  };
+  AR_HD Numbers numbers(int64_t c) const { return {scale[c], shift[c]}; }
+  AR_HD NoSums operator()(const Numbers& n, const T (&v)[4], S& y) const {
     T sum = 0;
-    for (int i = 0; i < 4; ++i)
-      sum += activate(Activation::relu, widen(x[at[0] + i / 2 * down + i % 2 * right]) * a + b, T(0));
-    y[at[1]] = narrow<S>(sum * T(0.25));
+#pragma unroll
+    for (int i = 0; i < 4; ++i) sum += activate(Activation::relu, v[i] * n.scale + n.shift, T(0));
+    y = narrow<S>(sum * T(0.25));
     return {};
   }
 };
 template <class S>
 void norm_relu_pool2(const View& x, const void* scale, const void* shift, const View& y) {
-  const View windows = corners(x);
-  channel_pass<2>({&windows, &y},
-                  Pool2<S>{x.as<const S>(), static_cast<const Compute<S>*>(scale),
-                           static_cast<const Compute<S>*>(shift), x.strides[2], x.strides[3], y.as<S>()});
+  using T = Compute<S>;
+  const View v[] = {corners(x, 0, 0), corners(x, 0, 1), corners(x, 1, 0), corners(x, 1, 1)};
+  channel_pass<Pool2<S>>({&v[0], &v[1], &v[2], &v[3], &y},
+                         {static_cast<const T*>(scale), static_cast<const T*>(shift)});
 }
 
-template <class S>
-struct Pool2Backward {
-  using T = Compute<S>;
-  using Sums = PairSums<T>;
-  const S* gy;
-  Gate<S> gate;
-  int64_t x_down, x_right, down, right;  // in x and in gx
-  AR_HD Two<T> operator()(int64_t c, const int64_t (&at)[3]) const {
-    const T g = widen(gy[at[0]]) * T(0.25);
-    Two<T> sums{};
-    for (int i = 0; i < 4; ++i) {
-      const Two<T> one = gate(c, g, at[1] + i / 2 * x_down + i % 2 * x_right, at[2] + i / 2 * down + i % 2 * right);
-      sums.a += one.a, sums.b += one.b;
-    }
-    return sums;
-  }
-};
+/// (N,C,H,W) as (N,C,H/2,2,W/2,2), and (N,C,H/2,W/2) repeated to that.
+View in_windows(const View& x) {
+  View v{x.data, x.dtype, 6, {x.shape[0], x.shape[1], x.shape[2] / 2, 2, x.shape[3] / 2, 2}};
+  const int64_t strides[] = {x.strides[0], x.strides[1],     2 * x.strides[2],
+                             x.strides[2], 2 * x.strides[3], x.strides[3]};
+  for (int d = 0; d < 6; ++d) v.strides[d] = strides[d];
+  return v;
+}
+View repeated(const View& y) {
+  View v{y.data, y.dtype, 6, {y.shape[0], y.shape[1], y.shape[2], 2, y.shape[3], 2}};
+  const int64_t strides[] = {y.strides[0], y.strides[1], y.strides[2], 0, y.strides[3], 0};
+  for (int d = 0; d < 6; ++d) v.strides[d] = strides[d];
+  return v;
+}
 
 /// Pixels that no window covers, where a side is odd.
 template <class S>
@@ -194,11 +186,7 @@ void zero_uncovered(const View& gx) {
 template <class S>
 void norm_relu_pool2_backward(const View& gy, const View& gx, bool accumulate, const ConvGate& gate) {
   if (!accumulate) zero_uncovered<S>(gx);
-  const View x = corners(gate.x), out = corners(gx);
-  channel_pass<3>({&gy, &x, &out},
-                  Pool2Backward<S>{gy.as<const S>(), gate_of<S>(gate, gx, accumulate), gate.x.strides[2],
-                                   gate.x.strides[3], gx.strides[2], gx.strides[3]},
-                  gate.sum_d, gate.sum_dx);
+  run_gate<S>(repeated(gy), in_windows(gate.x), in_windows(gx), accumulate, gate, 0.25);
 }
 
 // ---- batch norm's numbers per channel ----

@@ -1,112 +1,22 @@
 // Convolution. What surrounds one (reader, epilogue, gate) are passes of their own here; the convolution itself is a
 // matrix product where it is one (1x1: the rows are the pixels, a leading dimension skips the channels that are not
-// read), else cuDNN's, else one of the plain kernels below: a thread for each result, channels fastest, so a warp reads
-// a run of weights or gradients and one shared pixel.
-#include "cuda/channel_pass.h"
+// read), else cuDNN's, if need be of copies without gaps, else one of plain_convolution.h.
+#include <optional>
+
+#include "cuda/affine.h"
 #include "cuda/families.h"
-#include "cuda/images.h"
-#include "cuda/libraries.h"
+#include "cuda/plain_convolution.h"
 
 namespace ar::cuda {
 namespace {
 
-// ---- plain kernels ----
+const Kernels kOthers = [] {
+  Kernels k;
+  add_channels(k), add_copy(k), add_elementwise(k);
+  return k;
+}();
 
-/// Pixels of type S, weights of type W: beside halves, weights come as packed halves and their gradients are f32.
-template <class S, class W = S>
-struct Conv {
-  ConvParams p;
-  Image<S> x, y;
-  Image<W> w;
-  bool accumulate;
-
-  /// The position in x that tap k of output o reads along one side.
-  AR_HD int64_t row_of(int64_t o, int64_t k) const { return o * p.stride_h - p.pad_top + k * p.dilation_h; }
-  AR_HD int64_t column_of(int64_t o, int64_t k) const { return o * p.stride_w - p.pad_left + k * p.dilation_w; }
-  template <class R>
-  AR_HD void store(R& to, double v) const {
-    to = narrow<R>(Compute<R>(accumulate ? v + double(widen(to)) : v));
-  }
-};
-
-// y[n,o,oh,ow] = sum over c, kh, kw of w[o,c,kh,kw] x[n, c of o's group, row(oh,kh), column(ow,kw)]
-template <class S>
-struct Forward : Conv<S> {
-  AR_HD void operator()(int64_t i) const {
-    const Place o = this->y.place(i);
-    const int64_t channels = this->w.channels, first = o.c / (this->w.images / this->p.groups) * channels;
-    Sum<Compute<S>> sum;
-    for (int64_t kh = 0; kh < this->w.height; ++kh)
-      for (int64_t kw = 0; kw < this->w.width; ++kw) {
-        const int64_t h = this->row_of(o.h, kh), w = this->column_of(o.w, kw);
-        if (h < 0 || w < 0 || h >= this->x.height || w >= this->x.width) continue;
-        for (int64_t c = 0; c < channels; ++c)
-          sum.add(widen(this->w.at(o.c, c, kh, kw)) * widen(this->x.at(o.n, first + c, h, w)));
-      }
-    this->store(this->y.at(o), sum.total());
-  }
-};
-
-// x[n,c,h,w] = sum over the outputs and taps that read it of w[o,c,kh,kw] y[n,o,oh,ow]
-template <class S>
-struct BackwardData : Conv<S> {
-  AR_HD void operator()(int64_t i) const {
-    const ConvParams& p = this->p;
-    const Place at = this->x.place(i);
-    const int64_t outputs = this->w.images / p.groups, group = at.c / this->w.channels;
-    Sum<Compute<S>> sum;
-    for (int64_t kh = 0; kh < this->w.height; ++kh) {
-      const int64_t h = at.h + p.pad_top - kh * p.dilation_h;
-      if (h < 0 || h % p.stride_h != 0 || h / p.stride_h >= this->y.height) continue;
-      for (int64_t kw = 0; kw < this->w.width; ++kw) {
-        const int64_t w = at.w + p.pad_left - kw * p.dilation_w;
-        if (w < 0 || w % p.stride_w != 0 || w / p.stride_w >= this->y.width) continue;
-        for (int64_t o = group * outputs; o < (group + 1) * outputs; ++o)
-          sum.add(widen(this->w.at(o, at.c % this->w.channels, kh, kw)) *
-                  widen(this->y.at(at.n, o, h / p.stride_h, w / p.stride_w)));
-      }
-    }
-    this->store(this->x.at(at), sum.total());
-  }
-};
-
-// w[o,c,kh,kw] = sum over n, oh, ow of y[n,o,oh,ow] x[n, c of o's group, row(oh,kh), column(ow,kw)]
-template <class S>
-struct BackwardWeight : Conv<S, Compute<S>> {
-  AR_HD void operator()(int64_t i) const {
-    const Place k = this->w.place(i);
-    const int64_t c = k.n / (this->w.images / this->p.groups) * this->w.channels + k.c;
-    Sum<Compute<S>> sum;
-    for (int64_t n = 0; n < this->y.images; ++n)
-      for (int64_t oh = 0; oh < this->y.height; ++oh) {
-        const int64_t h = this->row_of(oh, k.h);
-        if (h < 0 || h >= this->x.height) continue;
-        for (int64_t ow = 0; ow < this->y.width; ++ow) {
-          const int64_t w = this->column_of(ow, k.w);
-          if (w < 0 || w >= this->x.width) continue;
-          sum.add(widen(this->y.at(n, k.n, oh, ow)) * widen(this->x.at(n, c, h, w)));
-        }
-      }
-    this->store(this->w.at(k), sum.total());
-  }
-};
-
-// ---- which of the three ways ----
-
-/// A view of this shape that is dense in channels-last order: for weights (O,KH,KW,C/groups), as cuDNN wants them.
-View channels_last_like(const View& w, void* data) {
-  View v = w;
-  v.data = data;
-  v.strides[1] = 1, v.strides[3] = w.shape[1], v.strides[2] = w.shape[3] * v.strides[3];
-  v.strides[0] = w.shape[2] * v.strides[2];
-  return v;
-}
-bool is_channels_last(const View& w) {
-  const View wanted = channels_last_like(w, w.data);
-  for (int d = 0; d < 4; ++d)
-    if (w.shape[d] != 1 && w.strides[d] != wanted.strides[d]) return false;
-  return true;
-}
+// ---- which of the ways ----
 
 /// Is the convolution a product of matrices: do pixels correspond one to one, in rows of one step each?
 bool is_product(const ConvParams& p, const View& x, const View& w, const View& y, int64_t& x_row, int64_t& y_row,
@@ -121,29 +31,61 @@ bool is_product(const ConvParams& p, const View& x, const View& w, const View& y
   return true;
 }
 
-/// x, w and y as the pass has them, two read and one written.
+/// An operand of a convolution that lies without gaps, for the time of a call: the operand itself, or a copy.
+template <class S>
+class Packed {
+ public:
+  Packed(const View& v, bool is_read) : v_(v), memory_(is_channels_last(v) ? 0 : v.numel() * int64_t(sizeof(S))) {
+    view_ = is_channels_last(v) ? v : channels_last_like(v, memory_.template as<S>());
+    if (is_read && apart()) kOthers.copy(v_, view_);
+  }
+  bool apart() const { return view_.data != v_.data; }
+  const View& view() const { return view_; }
+  /// What was written to the copy goes where it belongs.
+  void put_back(bool accumulate) const {
+    if (accumulate)
+      kOthers.axpby[v_.dtype](1, view_, 1, v_);
+    else
+      kOthers.copy(view_, v_);
+  }
+
+ private:
+  View v_, view_;
+  Scratch memory_;
+};
+
+/// A matrix product or the library's; false: neither.
+template <class S>
+bool fast_convolution(Pass pass, const ConvParams& p, const View& x, const View& w, const View& y, bool accumulate) {
+  int64_t x_row = 0, y_row = 0, pixels = 0;
+  if (!is_product(p, x, w, y, x_row, y_row, pixels))
+    return is_channels_last(w) && library_convolution(pass, p, x, w, y, accumulate);
+  const int64_t in = w.shape[1], out = w.shape[0], wo = w.strides[0], wc = w.strides[1];
+  const Product::Matrix xs{x.data, 0, x_row, 1}, ys{y.data, 0, y_row, 1};
+  if (pass == Pass::forward)  // (pixels,C) x (C,O)
+    product({y.dtype, y.dtype, 1, pixels, out, in, xs, {w.data, 0, wc, wo}, ys, accumulate});
+  else if (pass == Pass::backward_data)  // (pixels,O) x (O,C)
+    product({y.dtype, y.dtype, 1, pixels, in, out, ys, {w.data, 0, wo, wc}, xs, accumulate});
+  else  // (O,pixels) x (pixels,C)
+    product({y.dtype, w.dtype, 1, out, in, pixels, {y.data, 0, 1, y_row}, xs, {w.data, 0, wo, wc}, accumulate});
+  return true;
+}
+
+/// x, w and y as the pass has them, two read and one written. cuDNN's kernels for channels-last images mostly want them
+/// without gaps, which a range of channels has: then it is copied, for less than a plain kernel takes.
 template <class S>
 void convolution(Pass pass, const ConvParams& p, const View& x, const View& w, const View& y, bool accumulate) {
-  int64_t x_row = 0, y_row = 0, pixels = 0;
-  if (is_product(p, x, w, y, x_row, y_row, pixels)) {
-    const int64_t in = w.shape[1], out = w.shape[0], wo = w.strides[0], wc = w.strides[1];
-    const Product::Matrix xs{x.data, 0, x_row, 1}, ys{y.data, 0, y_row, 1};
-    if (pass == Pass::forward)  // (pixels,C) x (C,O)
-      product({y.dtype, y.dtype, 1, pixels, out, in, xs, {w.data, 0, wc, wo}, ys, accumulate});
-    else if (pass == Pass::backward_data)  // (pixels,O) x (O,C)
-      product({y.dtype, y.dtype, 1, pixels, in, out, ys, {w.data, 0, wo, wc}, xs, accumulate});
-    else  // (O,pixels) x (pixels,C)
-      product({y.dtype, w.dtype, 1, out, in, pixels, {y.data, 0, 1, y_row}, xs, {w.data, 0, wo, wc}, accumulate});
-    return;
+  if (fast_convolution<S>(pass, p, x, w, y, accumulate)) return;
+  if (is_channels_last(w) && !(is_channels_last(x) && is_channels_last(y))) {
+    const Packed<S> px(x, pass != Pass::backward_data), py(y, pass != Pass::forward);
+    const Packed<S>* const result = pass == Pass::forward ? &py : pass == Pass::backward_data ? &px : nullptr;
+    const bool apart = result && result->apart();
+    if (library_convolution(pass, p, px.view(), w, py.view(), accumulate && !apart)) {
+      if (apart) result->put_back(accumulate);
+      return;
+    }
   }
-  if (is_channels_last(w) && library_convolution(pass, p, x, w, y, accumulate)) return;
-  if (pass == Pass::backward_weight)
-    return each_item(w.numel(), BackwardWeight<S>{{p, Image<S>(x), Image<S>(y), Image<Compute<S>>(w), accumulate}});
-  const Conv<S> conv{p, Image<S>(x), Image<S>(y), Image<S>(w), accumulate};
-  if (pass == Pass::forward)
-    each_item(y.numel(), Forward<S>{conv});
-  else
-    each_item(x.numel(), BackwardData<S>{conv});
+  plain_convolution<S>(pass, p, x, w, y, accumulate);
 }
 
 // ---- what surrounds it ----
@@ -156,59 +98,14 @@ class ReadInput {
       : memory_(reader.scale ? x.numel() * int64_t(sizeof(S)) : 0), view_(x) {
     if (!reader.scale) return;
     view_ = channels_last_like(x, memory_.as<S>());
-    channel_pass<2>({&x, &view_}, Read{x.as<const S>(), static_cast<const Compute<S>*>(reader.scale),
-                                       static_cast<const Compute<S>*>(reader.shift), view_.as<S>(), reader.activation,
-                                       Compute<S>(reader.slope)});
+    kOthers.channel_affine[x.dtype](x, reader.scale, reader.shift, {}, reader.activation, reader.slope, view_);
   }
   const View& view() const { return view_; }
-
-  struct Read {
-    using T = Compute<S>;
-    using Sums = NoSums;
-    const S* x;
-    const T *scale, *shift;
-    S* y;
-    Activation activation;
-    T slope;
-    AR_HD NoSums operator()(int64_t c, const int64_t (&at)[2]) const {
-      const T v = widen(x[at[0]]) * scale[c] + shift[c];
-      y[at[1]] = narrow<S>(activate(activation, v, slope));
-      return {};
-    }
-  };
 
  private:
   Scratch memory_;
   View view_;
 };
-
-/// y = activation(sums * scale + shift (+ residual)), and the sums over what was stored.
-template <class S>
-struct Finish {
-  using T = Compute<S>;
-  using Sums = MomentSums<T>;
-  const S* sums;
-  const T *scale, *shift;
-  S* y;
-  const S* residual;
-  Activation activation;
-  T slope;
-  AR_HD T operator()(int64_t c, const int64_t (&at)[3]) const {
-    T v = widen(sums[at[0]]);
-    if (scale) v *= scale[c];
-    if (shift) v += shift[c];
-    if (residual) v += widen(residual[at[2]]);
-    const S stored = narrow<S>(activate(activation, v, slope));
-    y[at[1]] = stored;
-    return widen(stored);
-  }
-};
-
-const Kernels kChannels = [] {
-  Kernels k;
-  add_channels(k);
-  return k;
-}();
 
 /// The weights as the kernels read them: of the pixels' type.
 View weights_of(const View& w, const void* packed, Dtype dtype) {
@@ -227,18 +124,22 @@ void conv2d(const ConvParams& p, const View& x, const View& w, const void* packe
   // already, can the convolution itself add to it. With these it must not be written over.
   const bool in_y = e.residual.data == y.data, adds = in_y && !e.scale && !e.shift, apart = in_y && !adds;
   const bool residual = e.residual.data && !adds;
-  const Scratch memory(apart ? y.numel() * int64_t(sizeof(S)) : 0);
-  const View sums = apart ? channels_last_like(y, memory.as<S>()) : y;
-  convolution<S>(Pass::forward, p, read.view(), weights, sums, adds);
-  if (!residual && !e.scale && !e.shift && e.activation == Activation::none) {
-    if (e.sum || e.sum_sq) kChannels.channel_sums[y.dtype](y, e.sum, e.sum_sq);
-    return;
+  const bool finished = residual || e.scale || e.shift || e.activation != Activation::none || e.sum || e.sum_sq;
+  View sums = y;
+  std::optional<Scratch> memory;
+  // What finishes the result can fetch it from elsewhere, too, where y has gaps that the library does not take.
+  if (apart || !fast_convolution<S>(Pass::forward, p, read.view(), weights, y, adds)) {
+    if (apart || (finished && !adds && !is_channels_last(y))) {
+      memory.emplace(y.numel() * int64_t(sizeof(S)));
+      sums = channels_last_like(y, memory->as<S>());
+    }
+    convolution<S>(Pass::forward, p, read.view(), weights, sums, adds);
   }
-  channel_pass<3>(
-      {&sums, &y, residual ? &e.residual : &y},
-      Finish<S>{sums.as<const S>(), static_cast<const Compute<S>*>(e.scale), static_cast<const Compute<S>*>(e.shift),
-                y.as<S>(), residual ? e.residual.as<const S>() : nullptr, e.activation, Compute<S>(e.slope)},
-      e.sum, e.sum_sq);
+  if (!finished) return;
+  if (sums.data == y.data && !residual && !e.scale && !e.shift && e.activation == Activation::none)
+    return kOthers.channel_sums[y.dtype](y, e.sum, e.sum_sq);
+  affine<S, MomentSums>(sums, e.scale, e.shift, residual ? e.residual : View{}, e.activation, e.slope, y, e.sum,
+                        e.sum_sq);
 }
 
 template <class S>
@@ -250,7 +151,7 @@ void conv2d_backward_data(const ConvParams& p, const View& gy, const View& w, co
   const Scratch memory(gx.numel() * int64_t(sizeof(S)));
   const View ungated = channels_last_like(gx, memory.as<S>());
   convolution<S>(Pass::backward_data, p, ungated, weights, gy, false);
-  kChannels.channel_gate[gx.dtype](ungated, gx, accumulate, gate);
+  kOthers.channel_gate[gx.dtype](ungated, gx, accumulate, gate);
 }
 
 template <class S>
@@ -268,11 +169,9 @@ int64_t packed_size(ConvPack, const ConvParams&, const View& w) {
 }
 template <class S>
 void pack(ConvPack, const ConvParams&, const View& w, void* packed) {
-  Kernels table;
-  add_copy(table);
   View to = channels_last_like(w, packed);
   to.dtype = dtype_of<S>();
-  table.copy(w, to);
+  kOthers.copy(w, to);
 }
 
 }  // namespace

@@ -2,7 +2,8 @@
 //
 // A block computes 32 x 32 results with 16 x 16 threads, 2 x 2 results each, 16 apart. For 16 steps of k at a time, the
 // strips of a and b that the block needs are brought into shared memory, where each number is then read by 16 threads.
-// Rows of a tile are padded by one so that its columns lie in different banks.
+// Rows of a tile are padded by one so that its columns lie in different banks. Rows of c may be many, as pixels are:
+// they are the x of the grid, which alone may be larger than 65535.
 #include "cuda/each.h"
 #include "cuda/families.h"
 #include "cuda/libraries.h"
@@ -18,7 +19,7 @@ __global__ void __launch_bounds__(kSide* kSide) product_kernel(Product p) {
   SHARED(tile_a, T[kDeep][kTile + 1]);
   SHARED(tile_b, T[kDeep][kTile + 1]);
   const int tx = int(threadIdx.x), ty = int(threadIdx.y), t = ty * kSide + tx;
-  const int64_t row0 = int64_t(blockIdx.y) * kTile, column0 = int64_t(blockIdx.x) * kTile;
+  const int64_t row0 = int64_t(blockIdx.x) * kTile, column0 = int64_t(blockIdx.y) * kTile;
   for (int64_t batch = blockIdx.z; batch < p.batch; batch += gridDim.z) {
     const S* const a = static_cast<const S*>(p.a.data) + batch * p.a.batch_step;
     const S* const b = static_cast<const S*>(p.b.data) + batch * p.b.batch_step;
@@ -52,7 +53,7 @@ template <class S, class R = S>
 void own_product(const Product& p) {
   const auto tiles = [](int64_t n) { return unsigned((n + kTile - 1) / kTile); };
   const int64_t batches = p.batch < 65535 ? p.batch : 65535;
-  gpu::launch(product_kernel<S, R>, {dim3(tiles(p.n), tiles(p.m), unsigned(batches)), dim3(kSide, kSide), 0, stream()},
+  gpu::launch(product_kernel<S, R>, {dim3(tiles(p.m), tiles(p.n), unsigned(batches)), dim3(kSide, kSide), 0, stream()},
               p);
 }
 

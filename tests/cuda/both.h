@@ -18,12 +18,24 @@ inline constexpr Device kCuda{Device::Type::cuda, 0};
     GTEST_SKIP() << reason;                                                                  \
   }
 
-/// While it lives, LSTMs go by a library: on a GPU they do anyway, in the emulation a plain one stands in for it.
-struct LstmByLibrary {
-  LstmByLibrary() { setenv("AR_EMULATION_LSTM", "1", 1); }
-  ~LstmByLibrary() { unsetenv("AR_EMULATION_LSTM"); }
-  LstmByLibrary(const LstmByLibrary&) = delete;
-  LstmByLibrary& operator=(const LstmByLibrary&) = delete;
+/// While it lives, a variable of the environment is 1.
+class Switched {
+ public:
+  explicit Switched(const char* variable) : variable_(variable) { setenv(variable_, "1", 1); }
+  ~Switched() { unsetenv(variable_); }
+  Switched(const Switched&) = delete;
+  Switched& operator=(const Switched&) = delete;
+
+ private:
+  const char* variable_;
+};
+/// While they live, LSTMs and convolutions go by a library: on a GPU they do anyway, in the emulation plain ones stand
+/// in for it.
+struct LstmByLibrary : Switched {
+  LstmByLibrary() : Switched("AR_EMULATION_LSTM") {}
+};
+struct ConvolutionByLibrary : Switched {
+  ConvolutionByLibrary() : Switched("AR_EMULATION_CONVOLUTION") {}
 };
 
 /// About how many elements the large cases have: less where every access is followed.

@@ -6,13 +6,21 @@ namespace {
 
 const Dtype kTypes[] = {Dtype::bf16, Dtype::f32, Dtype::f64};
 
-/// f(shape, dtype, how inputs and outputs lie).
+/// f(shape, dtype, how inputs and outputs lie). Where channels are a multiple of 8, they may be moved in packs.
 template <class F>
 void each_case(F f) {
-  for (const Dims& shape : {Dims{3, 37, 5, 4}, {130, 20}, {2, 33, 70}, {2, 3, 2, 3, 4}, {0, 4, 2, 2}, {1, 1, 1, 1}})
+  for (const Dims& shape : {Dims{3, 37, 5, 4},
+                            {130, 20},
+                            {2, 33, 70},
+                            {2, 3, 2, 3, 4},
+                            {0, 4, 2, 2},
+                            {1, 1, 1, 1},
+                            {3, 72, 5, 9},
+                            {1, 40, 1, 1}})
     for (Dtype t : kTypes)
-      for (Lie in : {Lie::dense, Lie::channels_last, Lie::narrow})
-        for (Lie out : {Lie::channels_last, Lie::narrow}) {
+      for (Lie in : {Lie::dense, Lie::channels_last, Lie::narrow, Lie::slot})
+        for (Lie out : {Lie::channels_last, Lie::narrow, Lie::slot}) {
+          if ((in == Lie::slot || out == Lie::slot) && shape[1] % 8 != 0) continue;
           SCOPED_TRACE(::testing::Message() << shape << " " << t << " " << int(in) << " " << int(out));
           f(shape, t, in, out);
         }
@@ -48,42 +56,85 @@ TEST(CudaChannels, Sums) {
 TEST(CudaChannels, SumsOfManyPixels) {
   AR_NEEDS_CUDA();
   const Dims shape{many() / 40 / 300, 40, 20, 15};
-  const Array x = random(shape, Dtype::f32, Lie::narrow, 1, 0.9, 1.1);
-  compare({&x}, [&](const Side& s) {
-    Sums sums(s, 40);
-    s.k.channel_sums.f32(s[0], sums.a.data(), sums.b.data());
-    return sums.both();
-  });
+  for (Dtype t : kTypes)
+    for (Lie lie : {Lie::narrow, Lie::slot}) {
+      const Array x = random(shape, t, lie, 1, 0.9, 1.1);
+      compare({&x}, [&](const Side& s) {
+        Sums sums(s, 40);
+        s.k.channel_sums[s[0].dtype](s[0], sums.a.data(), sums.b.data());
+        return sums.both();
+      });
+    }
 }
 
 /// Means of a thousand standard deviations: a sum of f32 squares would leave no digit of the variance.
 TEST(CudaChannels, SumsKeepTheVarianceFarFromZero) {
   AR_NEEDS_CUDA();
   const Dims shape{2, 40, 20, 15};
-  const Array x = random(shape, Dtype::f32, Lie::channels_last, 1, 999, 1001);
-  const OnDevice there(x);
-  std::vector<std::pair<void*, int64_t>> taken;
-  const Side side{*backend(kCuda).kernels,
-                  {there.view()},
-                  [&](int64_t bytes) {
-                    taken.emplace_back(backend(kCuda).allocate(bytes), bytes);
-                    return taken.back().first;
-                  },
-                  true};
-  const Numbers sum(side, 40, 0), sum_sq(side, 40, 0);
-  side.k.channel_sums.f32(there.view(), sum.data(), sum_sq.data());
-  const double n = 600;
-  for (int64_t c = 0; c < 40; ++c) {
-    double mean = 0, var = 0;
-    for (int64_t i = 0; i < x.numel(); ++i)
-      if (i / 300 % 40 == c) mean += x.get(i) / n;
-    for (int64_t i = 0; i < x.numel(); ++i)
-      if (i / 300 % 40 == c) var += (x.get(i) - mean) * (x.get(i) - mean) / n;
-    const double m = sum.values()[std::size_t(c)] / n;
-    EXPECT_NEAR(m, mean, 1e-5);
-    EXPECT_NEAR(sum_sq.values()[std::size_t(c)] / n - m * m, var, 1e-4 * var);
+  for (Lie lie : {Lie::channels_last, Lie::narrow}) {
+    const Array x = random(shape, Dtype::f32, lie, 1, 999, 1001);
+    const OnDevice there(x);
+    std::vector<std::pair<void*, int64_t>> taken;
+    const Side side{*backend(kCuda).kernels,
+                    {there.view()},
+                    [&](int64_t bytes) {
+                      taken.emplace_back(backend(kCuda).allocate(bytes), bytes);
+                      return taken.back().first;
+                    },
+                    true};
+    const Numbers sum(side, 40, 0), sum_sq(side, 40, 0);
+    side.k.channel_sums.f32(there.view(), sum.data(), sum_sq.data());
+    const double n = 600;
+    for (int64_t c = 0; c < 40; ++c) {
+      double mean = 0, var = 0;
+      for (int64_t i = 0; i < x.numel(); ++i)
+        if (i / 300 % 40 == c) mean += x.get(i) / n;
+      for (int64_t i = 0; i < x.numel(); ++i)
+        if (i / 300 % 40 == c) var += (x.get(i) - mean) * (x.get(i) - mean) / n;
+      const double m = sum.values()[std::size_t(c)] / n;
+      EXPECT_NEAR(m, mean, 1e-5);
+      EXPECT_NEAR(sum_sq.values()[std::size_t(c)] / n - m * m, var, 1e-4 * var);
+    }
+    for (auto [data, bytes] : taken) backend(kCuda).release(data, bytes);
   }
-  for (auto [data, bytes] : taken) backend(kCuda).release(data, bytes);
+}
+
+/// All channels but the first: each pixel begins at the same odd place.
+View without_first(const View& v) {
+  View rest = v;
+  rest.data = static_cast<char*>(v.data) + v.strides[1] * size_of(v.dtype);
+  --rest.shape[1];
+  return rest;
+}
+
+TEST(CudaChannels, PixelsAtOddPlaces) {
+  AR_NEEDS_CUDA();
+  for (Dtype t : kTypes)
+    for (int moved = 0; moved < 4; ++moved) {  // which operands begin there
+      const Dims shape{2, 24, 3, 5}, wider{2, 25, 3, 5};
+      const auto view = [&](const View& v, int bit) {
+        View all = v;
+        --all.shape[1];
+        return moved >> bit & 1 ? without_first(v) : all;
+      };
+      const Array x = random(wider, t, Lie::slot), y = random(wider, t, Lie::slot, 2);
+      const Array a = per_channel(shape, t, 3), b = per_channel(shape, t, 4);
+      compare(
+          {&x, &a, &b, &y},
+          [&](const Side& s) {
+            const View from = view(s[0], 0), to = view(s[3], 1);
+            Sums sums(s, 24), gated(s, 24);
+            s.k.channel_sums[s[0].dtype](from, sums.a.data(), sums.b.data());
+            s.k.channel_affine_add[s[0].dtype](from, s[1].data, s[2].data, to);
+            const ConvGate gate{
+                .x = from, .scale = s[1].data, .shift = s[2].data, .sum_d = gated.a.data(), .sum_dx = gated.b.data()};
+            s.k.channel_gate[s[0].dtype](from, to, true, gate);
+            std::vector<double> all = sums.both();
+            for (double v : gated.both()) all.push_back(v);
+            return all;
+          },
+          {4, 8});
+    }
 }
 
 TEST(CudaChannels, NormNumbers) {
@@ -179,7 +230,7 @@ TEST(CudaChannels, Gate) {
 
 TEST(CudaChannels, NormReluPool2) {
   AR_NEEDS_CUDA();
-  for (const Dims& shape : {Dims{3, 37, 5, 4}, {2, 70, 6, 7}, {1, 3, 2, 3}})
+  for (const Dims& shape : {Dims{3, 37, 5, 4}, {2, 70, 6, 7}, {1, 3, 2, 3}, {2, 40, 6, 8}, {3, 8, 5, 7}})
     for (Dtype t : kTypes)
       for (Lie lie : {Lie::channels_last, Lie::narrow, Lie::dense}) {
         const Dims half{shape[0], shape[1], shape[2] / 2, shape[3] / 2};
@@ -191,7 +242,8 @@ TEST(CudaChannels, NormReluPool2) {
                   return {};
                 },
                 {2, 4});
-        const Array old = random(shape, t, Lie::narrow, 5), fresh(shape, t, Lie::narrow);
+        const Lie out = lie == Lie::dense ? Lie::narrow : lie;
+        const Array old = random(shape, t, out, 5), fresh(shape, t, out);
         for (bool accumulate : {false, true})
           compare({&gy, &x, &scale, &shift, accumulate ? &old : &fresh},
                   [&](const Side& s) {
@@ -232,6 +284,7 @@ struct PoolCase {
   bool ceil = false;
 };
 const PoolCase kPools[] = {
+    {{2, 24, 7, 9}, {.kernel_h = 3, .kernel_w = 3, .stride_h = 2, .stride_w = 2, .pad_h = 1, .pad_w = 1}},
     {{2, 19, 7, 9}, {.kernel_h = 3, .kernel_w = 3, .stride_h = 2, .stride_w = 2, .pad_h = 1, .pad_w = 1}},
     {{1, 70, 6, 5}, {.kernel_h = 2, .kernel_w = 3, .stride_h = 2, .stride_w = 1, .pad_h = 0, .pad_w = 1}},
     {{3, 3, 8, 8}, {.kernel_h = 3, .kernel_w = 3, .stride_h = 2, .stride_w = 2}, true},
@@ -250,7 +303,7 @@ TEST(CudaPool, MaxAndAverage) {
   for (PoolCase c : kPools)
     for (int64_t dilation : {1, 2})
       for (Dtype t : kTypes)
-        for (Lie lie : {Lie::channels_last, Lie::narrow, Lie::dense}) {
+        for (Lie lie : {Lie::channels_last, Lie::slot, Lie::narrow, Lie::dense}) {
           if (c.x[2] < 6 && dilation > 1) continue;
           c.p.dilation_h = dilation;
           const Dims shape{c.x[0], c.x[1], outputs(c.x[2], c.p.kernel_h, c.p.stride_h, c.p.pad_h, dilation, c.ceil),

@@ -282,6 +282,24 @@ TEST(CudaCopy, AllLies) {
       }
 }
 
+/// Such runs may be copied by 16 bytes.
+TEST(CudaCopy, RangesOfChannels) {
+  AR_NEEDS_CUDA();
+  for (Dtype t : {Dtype::u8, Dtype::bf16, Dtype::f32, Dtype::f64})
+    for (Lie in : {Lie::slot, Lie::channels_last})
+      for (Lie out : {Lie::slot, Lie::channels_last})
+        for (const Dims& shape : {Dims{2, 32, 3, 5}, {2, 24, 1, 1}, {0, 32, 3, 5}}) {
+          const Array x = random(shape, t, in, 1, 0, 100), y(shape, t, out);
+          compare(
+              {&x, &y},
+              [&](const Side& s) -> std::vector<double> {
+                s.k.copy(s[0], s[1]);
+                return {};
+              },
+              {0, 0}, true);
+        }
+}
+
 TEST(CudaCopy, Fill) {
   AR_NEEDS_CUDA();
   for (int t = 0; t < kDtypes; ++t)

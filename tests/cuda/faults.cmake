@@ -19,7 +19,9 @@ ar_expect_fault(plain far_past_dynamic "thread .1,0,0.: access beyond the end of
 ar_expect_fault(plain missing_barrier "out.0. = -1.*out.0. = 63")  # the order of the threads shows
 ar_expect_fault(plain null_pointer "access to an invalid address")
 ar_expect_fault(plain stack_overflow "stack overflow")
-ar_expect_fault(plain shape "invalid shape")
+ar_expect_fault(plain shape "invalid shape, grid .1,1,1., block .2048,1,1.")
+ar_expect_fault(plain grid "invalid shape, grid .1,65536,1.")
+ar_expect_fault(plain shared "more than 227 KiB of shared memory")
 ar_expect_fault(plain missing_synchronise "before -1, after 1")
 ar_expect_fault(plain missing_event "without wait -1.*with wait 1")
 ar_expect_fault(asan no_bounds_check "heap-buffer-overflow.*no_bounds_check")

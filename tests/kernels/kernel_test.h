@@ -51,6 +51,7 @@ enum class Lie {
   dense,          // row-major
   channels_last,  // dimension 1 fastest
   narrow,         // channels last, inside a wider tensor
+  slot,           // the same, and each pixel begins at a multiple of 16 elements after the first
   padded,         // row-major, each row followed by a gap
   transposed,     // column-major
   backwards,      // row-major with negative strides
@@ -91,7 +92,7 @@ class Array {
     const int rank = shape.size();
     std::vector<int> order;  // slowest first
     for (int d = 0; d < rank; ++d) order.push_back(d);
-    if ((lie == Lie::channels_last || lie == Lie::narrow) && rank > 2) {
+    if ((lie == Lie::channels_last || lie == Lie::narrow || lie == Lie::slot) && rank > 2) {
       order.erase(order.begin() + 1);
       order.push_back(1);
     }
@@ -104,6 +105,7 @@ class Array {
       view_.strides[*d] = stride;
       stride *= shape[*d];
       if (d == order.rbegin() && (lie == Lie::narrow || lie == Lie::padded)) stride += 5;
+      if (d == order.rbegin() && lie == Lie::slot) stride = stride / 16 * 16 + 32;
     }
     if (lie == Lie::backwards)
       for (int d = 0; d < rank; ++d) {
