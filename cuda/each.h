@@ -26,7 +26,7 @@ void each_item(int64_t n, const F& f) {
 }
 
 template <int K, class F>
-__global__ void __launch_bounds__(kThreads) walk_kernel(Walk<K> walk, F f) {
+__global__ void __launch_bounds__(kThreads) walk_kernel(const __grid_constant__ Walk<K> walk, F f) {
   for (int64_t i = first_item(); i < walk.numel; i += item_step()) {
     int64_t at[K];
     walk.at(i, at);
@@ -47,7 +47,8 @@ struct Inputs {
 };
 
 template <class S, int K, class F>
-__global__ void __launch_bounds__(kThreads) map_kernel(Walk<K + 1> walk, Inputs<S, K> in, S* out, F f) {
+__global__ void __launch_bounds__(kThreads)
+    map_kernel(const __grid_constant__ Walk<K + 1> walk, Inputs<S, K> in, S* out, F f) {
   for (int64_t i = first_item(); i < walk.numel; i += item_step()) {
     int64_t at[K + 1];
     walk.at(i, at);

@@ -4,7 +4,7 @@
 // are neighbours in memory (a sum over rows), threads lie along the results; where the inputs of one result are (a sum
 // along rows), along these: either way a warp reads a run of addresses. The threads' sums meet in a tree in shared
 // memory. Few results over many inputs are split over several blocks in a second grid dimension, whose partial results
-// a second kernel puts together in order.
+// are reduced likewise.
 #include "cuda/each.h"
 #include "cuda/families.h"
 
@@ -44,9 +44,10 @@ struct ThreadLayout {
   bool along_outs;  // neighbouring threads take neighbouring results
 };
 
-template <class S, class A>
+template <class X, class S, class A>
 __global__ void __launch_bounds__(kThreads)
-    reduce_kernel(ReduceOp op, ThreadLayout layout, Walk<2> kept, Walk<1> reduced, const S* x, S* y, A* partial) {
+    reduce_kernel(ReduceOp op, ThreadLayout layout, const __grid_constant__ Walk<2> kept,
+                  const __grid_constant__ Walk<1> reduced, const X* x, S* y, A* partial) {
   SHARED(tree, A[kThreads]);
   const int t = int(threadIdx.x), outs = layout.outs, ins = kThreads / outs;
   const int out = layout.along_outs ? t % outs : t / ins, in = layout.along_outs ? t / outs : t % ins;
@@ -76,28 +77,7 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-template <class S, class A>
-struct JoinParts {
-  ReduceOp op;
-  const A* partial;
-  int parts;
-  int64_t results;
-  S* y;
-  AR_HD void operator()(int64_t o, const int64_t (&at)[2]) const {
-    A total = partial[o];
-    for (int p = 1; p < parts; ++p) total = join(op, total, partial[p * results + o]);
-    y[at[1]] = narrow<S>(Compute<S>(total));
-  }
-};
-
-template <class S>
-void reduce(ReduceOp op, const View& x, const View& y) {
-  using A = typename Total<S>::type;
-  unsigned kept_dims = 0, reduced_dims = 0;
-  for (int d = 0; d < x.rank; ++d) (y.shape[d] == x.shape[d] ? kept_dims : reduced_dims) |= 1u << d;
-  const Walk<2> kept = make_walk<2>({&x, &y}, Order::memory, kept_dims);
-  const Walk<1> reduced = make_walk<1>({&x}, Order::memory, reduced_dims);
-  if (kept.numel == 0 || reduced.numel == 0) return;
+ThreadLayout layout_for(const Walk<2>& kept, const Walk<1>& reduced) {
   const auto size = [](int64_t stride) { return stride < 0 ? -stride : stride; };
   ThreadLayout layout;
   layout.along_outs = kept.rank > 0 && (reduced.rank == 0 || size(kept.strides[0][0]) <= size(reduced.strides[0][0]));
@@ -106,17 +86,40 @@ void reduce(ReduceOp op, const View& x, const View& y) {
     while (layout.outs < 32 && layout.outs < kept.numel) layout.outs *= 2;
   else
     while (layout.outs < kThreads && kThreads / layout.outs > reduced.numel) layout.outs *= 2;
+  return layout;
+}
 
-  const int ins = kThreads / layout.outs;
-  const int64_t rows = (kept.numel + layout.outs - 1) / layout.outs, most = gpu::most_blocks();
+/// x is X, or parts that an earlier launch left; results go to y, or, in several parts, to partial.
+template <class A, class X, class S>
+void launch_reduce(ReduceOp op, const Walk<2>& kept, const Walk<1>& reduced, const X* x, S* y, int64_t parts = 1,
+                   A* partial = nullptr) {
+  const ThreadLayout layout = layout_for(kept, reduced);
+  gpu::launch(reduce_kernel<X, S, A>,
+              {dim3(gpu::blocks_for(kept.numel, layout.outs), unsigned(parts)), kThreads, 0, stream()}, op, layout,
+              kept, reduced, x, y, partial);
+}
+
+template <class S>
+void reduce(ReduceOp op, const View& x, const View& y) {
+  using A = typename Total<S>::type;
+  unsigned kept_dims = 0, reduced_dims = 0;
+  for (int d = 0; d < x.rank; ++d) (y.shape[d] == x.shape[d] ? kept_dims : reduced_dims) |= 1u << d;
+  Walk<2> kept = make_walk<2>({&x, &y}, Order::memory, kept_dims);
+  const Walk<1> reduced = make_walk<1>({&x}, Order::memory, reduced_dims);
+  if (kept.numel == 0 || reduced.numel == 0) return;
+  const int outs = layout_for(kept, reduced).outs, ins = kThreads / outs;
+  const int64_t rows = (kept.numel + outs - 1) / outs, most = gpu::most_blocks();
   const int64_t useful = (reduced.numel + 8 * ins - 1) / (8 * ins);  // a block should read 8 elements a thread at least
   int64_t parts = rows < most ? most / rows : 1;
   if (parts > useful) parts = useful;
-  const Scratch partial(parts > 1 ? parts * kept.numel * int64_t(sizeof(A)) : 0);
-  A* const memory = parts > 1 ? partial.as<A>() : nullptr;
-  gpu::launch(reduce_kernel<S, A>, {dim3(gpu::blocks_for(rows, 1), unsigned(parts)), kThreads, 0, stream()}, op, layout,
-              kept, reduced, x.as<const S>(), y.as<S>(), memory);
-  if (memory) each(kept, JoinParts<S, A>{op, memory, int(parts), kept.numel, y.as<S>()});
+  if (parts <= 1) return launch_reduce<A>(op, kept, reduced, x.as<const S>(), y.as<S>());
+  const Scratch partial(parts * kept.numel * int64_t(sizeof(A)));
+  launch_reduce<A>(op, kept, reduced, x.as<const S>(), y.as<S>(), parts, partial.as<A>());
+  // The parts are a dense matrix, of which the rows are reduced.
+  for (int64_t d = 0, stride = 1; d < kept.rank; stride *= kept.shape[d++]) kept.strides[0][d] = stride;
+  Walk<1> all;
+  all.rank = 1, all.numel = all.shape[0] = parts, all.strides[0][0] = kept.numel;
+  launch_reduce<A>(op, kept, all, static_cast<const A*>(partial.as<A>()), y.as<S>());
 }
 
 // ---- arg_max along a dimension: the first of equals, NaN wins; one thread a row ----
