@@ -108,8 +108,9 @@ inline void pointwise_unit(const Correlation<T>& c, const Finish<Compute<T>>& f,
   const int64_t tiles = ceil_div(end - begin, kTile);
   // With 14 pixels a tile, weights may come from the third-level cache each time; with 6 that is too often.
   const bool weights_stay = kTile > 6 || (panel1 - panel0) * c.panel_size() * E <= kCached;
-  const int64_t strips =
-      weights_stay ? 1 : least(most(1, kCached / 4 * 3 / (kTile * ld * E)), least(tiles, kMostStrips));
+  // (A panel of very many channels comes from memory: then enough tiles to fetch all of the next one.)
+  const int64_t in_cache = most(kPanelFetches<T>, kCached / 4 * 3 / (kTile * ld * E));
+  const int64_t strips = weights_stay ? 1 : least(in_cache, least(tiles, kMostStrips));
   T* const a = Scratch(Scratch::bytes<T>(strips * kTile * ld)).take<T>(strips * kTile * ld);
   const std::ptrdiff_t no_tap = 0, x_step = c.w.stride * c.x.pixel;
   // Runs of x: whole rows join where every pixel is visited.

@@ -103,7 +103,8 @@ void multiply(const Product<T>& p, bool accumulate, int64_t m0, int64_t m1, int6
   constexpr bool blocks = kTile <= 6;
   const int64_t group_bytes = blocks ? 4 * kCached : kCached;
   const int64_t group = most(1, least(panel1 - panel0, group_bytes / most(1, panel_size * E)));
-  const int64_t strips = blocks ? most(1, least(least(tiles, kMostStrips), kCached / 2 / (kTile * ld * E))) : 1;
+  const int64_t in_cache = most(kPanelFetches<T>, kCached / 2 / (kTile * ld * E));
+  const int64_t strips = blocks ? least(in_cache, least(tiles, kMostStrips)) : 1;
   // A is read in place where it can be, unless its rows meet in few cache sets and are used often enough to pay for a
   // copy.
   const bool in_place = p.a.column == 1 && (group <= 2 || p.a.row * E % 1024 != 0);
