@@ -97,6 +97,17 @@ TEST(LinearCache, FollowsTheWeight) {
   expect_close(linear(x, w).value(), {3, 50}, expected(), 1e-5, "after a change in place");
 }
 
+TEST(LinearWide, WeightsThatOutgrowTheCache) {
+  for (Dtype dtype : {Dtype::f32, Dtype::f64}) {
+    check(Variable(random("x", {301, 512}, dtype), true), 300, true);
+    NoGrad no_grad;
+    const Variable x(random("x", {31, 6000}, dtype)), w(random("w", {41, 6000}, dtype));
+    expect_close(linear(x, w).value(), {31, 41},
+                 product(x.value().to_vector<double>(), w.value().to_vector<double>(), {}, 6000, 41), tolerance(dtype),
+                 "few rows of many features");
+  }
+}
+
 TEST(LinearErrors, SayTheRuleAndWhatCame) {
   const auto error = [](const Tensor& x, const Tensor& w, const Variable& b = {}) {
     return error_of([&] { linear(Variable(x), Variable(w), b); });
