@@ -5,16 +5,15 @@
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
 
-#include <cstdlib>
 #include <limits>
 #include <map>
 #include <mutex>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "cuda/context.h"
 #include "cuda/families.h"
+#include "cuda/switches.h"
 #include "tensor/error.h"
 
 namespace ar::cuda {
@@ -27,10 +26,6 @@ void check(cudnnStatus_t status, const char* what) {
   if (status != CUDNN_STATUS_SUCCESS) fail("cuda: cuDNN, ", what, ": ", cudnnGetErrorString(status));
 }
 
-bool switched_on(const char* variable) {
-  const char* value = std::getenv(variable);
-  return value && std::string(value) == "1";
-}
 /// AR_CUDA_TF32=1: f32 products round their factors to 10 bits, several times faster.
 bool tf32() {
   static const bool on = switched_on("AR_CUDA_TF32");

@@ -3,13 +3,11 @@
 // with AR_EMULATION_CONVOLUTION=1 the plain convolution, which then takes only images without gaps.
 #include "cuda/libraries.h"
 
-#include <cstdlib>
-#include <string>
-
 #include "cuda/context.h"
 #include "cuda/gpu.h"
 #include "cuda/numbers.h"
 #include "cuda/plain_convolution.h"
+#include "cuda/switches.h"
 #include "tensor/elementwise_ops.h"
 
 namespace ar::cuda {
@@ -164,11 +162,6 @@ template <class S>
 void lstm_backward_kernel(Lstm<S> lstm, LstmSequenceGrads g, char* g_weights) {
   lstm.backward(g);
   if (g_weights) lstm.backward_weights(g_weights);
-}
-
-bool switched_on(const char* variable) {
-  const char* const value = std::getenv(variable);
-  return value && std::string(value) == "1";
 }
 
 template <class Run>

@@ -223,6 +223,17 @@ TEST(CudaRandom, UniformAndNormal) {
 
 // ---- copies ----
 
+/// y = x on both sides, to the bit.
+void compare_copies(const Array& x, const Array& y) {
+  compare(
+      {&x, &y},
+      [&](const Side& s) -> std::vector<double> {
+        s.k.copy(s[0], s[1]);
+        return {};
+      },
+      {0, 0}, true);
+}
+
 TEST(CudaCopy, BetweenAllTypes) {
   AR_NEEDS_CUDA();
   const double values[] = {0,
@@ -256,13 +267,7 @@ TEST(CudaCopy, BetweenAllTypes) {
         const double v = values[i];
         x.set(i, is_floating(Dtype(from)) ? v : std::isfinite(v) && std::abs(v) < 2e9 && (from || v >= 0) ? v : 3);
       }
-      compare(
-          {&x, &y},
-          [&](const Side& s) -> std::vector<double> {
-            s.k.copy(s[0], s[1]);
-            return {};
-          },
-          {0, 0}, true);
+      compare_copies(x, y);
     }
 }
 
@@ -272,13 +277,7 @@ TEST(CudaCopy, AllLies) {
     for (Lie in : kInputLies)
       for (Lie out : kOutputLies) {
         const Array x = random({3, 35, 5, 4}, t, in, 1, 0, 100), y({3, 35, 5, 4}, t, out);
-        compare(
-            {&x, &y},
-            [&](const Side& s) -> std::vector<double> {
-              s.k.copy(s[0], s[1]);
-              return {};
-            },
-            {0, 0}, true);
+        compare_copies(x, y);
       }
 }
 
@@ -290,13 +289,7 @@ TEST(CudaCopy, RangesOfChannels) {
       for (Lie out : {Lie::slot, Lie::channels_last})
         for (const Dims& shape : {Dims{2, 32, 3, 5}, {2, 24, 1, 1}, {0, 32, 3, 5}}) {
           const Array x = random(shape, t, in, 1, 0, 100), y(shape, t, out);
-          compare(
-              {&x, &y},
-              [&](const Side& s) -> std::vector<double> {
-                s.k.copy(s[0], s[1]);
-                return {};
-              },
-              {0, 0}, true);
+          compare_copies(x, y);
         }
 }
 
