@@ -164,20 +164,12 @@ inline void pointwise_unit(const Correlation<T>& c, const Finish<Compute<T>>& f,
   for (int64_t tile = 0; tile < tiles; tile += strips) {
     const int64_t n = least(strips, tiles - tile), next = bound(least(tile + n, tiles));
     for (int64_t i = 0; i < n; ++i) strip[i] = strip_of(tile + i, a + i * kTile * ld);
-    // The next panel, if it may be far away, and the next rows come closer while these are computed.
-    const int64_t fetches = weights_stay ? 0 : kPanelFetches<T>;
-    const char* ahead = next < end ? reinterpret_cast<const char*>(x_at(Pixel<T>(c, next))) : nullptr;
-    int64_t fetched = 0;
+    const char* rows = next < end ? reinterpret_cast<const char*>(x_at(Pixel<T>(c, next))) : nullptr;
+    Ahead<T> ahead{!weights_stay, rows, x_step * E, n * kTile};
     for (int64_t j = panel0; j < panel1; ++j) {
       t.b = c.packed + j * c.panel_size();
       for (int64_t i = 0; i < n; ++i) {
-        if (i < fetches) {
-          fetch_next_panel(t, i);
-        } else {
-          t.prefetch = ahead && fetched < n * kTile ? ahead + fetched * x_step * E : nullptr;
-          t.prefetch_step = x_step * E;
-          fetched += kPrefetchRows<T>;
-        }
+        ahead.point(t, i);
         run(strip[i], j);
       }
     }

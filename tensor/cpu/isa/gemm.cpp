@@ -147,20 +147,12 @@ void multiply(const Product<T>& p, bool accumulate, int64_t m0, int64_t m1, int6
       const int64_t last = least(tile + strips, tiles), i0 = row(tile), i1 = row(last);
       if (!in_place) pack_rows(p.a, i0, i1 - i0, p.k, packed, ld);
       const T* const a = in_place ? p.a.at(i0, 0) : packed;
-      // The next panel, if it may be far away, and the next rows come closer while these are computed.
-      const int64_t fetches = blocks ? kPanelFetches<T> : 0;
-      const char* next = last < tiles && p.a.column == 1 ? reinterpret_cast<const char*>(p.a.at(i1, 0)) : nullptr;
-      int64_t fetched = 0;
+      const char* rows = last < tiles && p.a.column == 1 ? reinterpret_cast<const char*>(p.a.at(i1, 0)) : nullptr;
+      Ahead<T> ahead{blocks, rows, p.a.row * E, (last - tile) * kTile};
       for (int64_t j = j0; j < j1; ++j) {
         t.b = b + (j - j0) * panel_size;
         for (int64_t s = tile; s < last; ++s) {
-          if (s - tile < fetches) {
-            fetch_next_panel(t, s - tile);
-          } else {
-            t.prefetch = next && fetched < (last - tile) * kTile ? next + fetched * p.a.row * E : nullptr;
-            t.prefetch_step = p.a.row * E;
-            fetched += kPrefetchRows<T>;
-          }
+          ahead.point(t, s - tile);
           run(row(s), row(s + 1) - row(s), a + (row(s) - i0) * t.a_step / E, j);
         }
       }

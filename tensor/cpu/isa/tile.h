@@ -89,14 +89,32 @@ struct Tile {
 /// Rows that one tile fetches ahead.
 template <class T>
 inline constexpr int kPrefetchRows = 16 / int(sizeof(Compute<T>));
-/// One of so many tiles in a row that together fetch the panel after B.
+/// So many tiles together fetch a whole panel.
 template <class T>
 inline constexpr int kPanelFetches = kPanel<T> / kPrefetchRows<T>;
+/// What the tiles of a block fetch while they are computed: the panel after B, where it may be far away, and the rows
+/// of A that come after the block's.
 template <class T>
-inline void fetch_next_panel(Tile<T>& t, int64_t part) {
-  t.prefetch_step = t.k * std::ptrdiff_t(sizeof(Compute<T>));
-  t.prefetch = reinterpret_cast<const char*>(t.b) + (kPanel<T> + part * kPrefetchRows<T>)*t.prefetch_step;
-}
+struct Ahead {
+  bool panels;
+  const char* rows;     // null: none come
+  std::ptrdiff_t step;  // bytes
+  int64_t count;        // rows
+
+  /// For tile number i of the block.
+  void point(Tile<T>& t, int64_t i) {
+    if (panels && i < kPanelFetches<T>) {
+      t.prefetch_step = t.k * std::ptrdiff_t(sizeof(Compute<T>));
+      t.prefetch = reinterpret_cast<const char*>(t.b) + (kPanel<T> + i * kPrefetchRows<T>)*t.prefetch_step;
+      return;
+    }
+    t.prefetch = count > 0 ? rows : nullptr;
+    if (!t.prefetch) return;
+    t.prefetch_step = step;
+    rows += kPrefetchRows<T> * step;
+    count -= kPrefetchRows<T>;
+  }
+};
 
 /// A tile of 1..kTile pixels whose last panel may have fewer columns than kPanel.
 void run_tile(const Tile<float>& t, int pixels, int columns);
