@@ -409,8 +409,13 @@ class Worker {
 };
 
 Worker& worker() {
-  static thread_local Worker instance;
-  return instance;
+  // Asked for at every access of the race build: of a library that is opened late, other models call a function for it.
+  [[gnu::tls_model("initial-exec")]] static thread_local Worker* found = nullptr;
+  if (!found) {
+    static thread_local Worker instance;
+    found = &instance;
+  }
+  return *found;
 }
 
 void Worker::fiber_main() {
@@ -549,8 +554,13 @@ Worker::Cell& Worker::cell(const char* address) {
 }
 void Worker::accessed(const char* address, std::size_t bytes, bool writes, bool atomic, void* code) {
   if (address >= stacks_ && address < stacks_ + max_threads * (stack_bytes + page)) return;
-  std::string what = "global memory";
   const bool shared = address >= arena_ && address < arena_ + arena_bytes;
+  const Variable* variable = nullptr;
+  auto what = [&] {
+    return variable ? std::string("shared variable '") + variable->name + "' + " +
+                          std::to_string(address - variable->begin) + " bytes"
+                    : "global memory";
+  };
   auto complain = [&](const std::string& problem) {
     Dl_info info{};
     dladdr(code, &info);
@@ -565,18 +575,18 @@ void Worker::accessed(const char* address, std::size_t bytes, bool writes, bool 
       return address >= candidate.begin && address + bytes <= candidate.begin + candidate.bytes;
     });
     if (v == variables_.end()) return complain("access outside every shared variable");
-    what = std::string("shared variable '") + v->name + "' + " + std::to_string(address - v->begin) + " bytes";
+    variable = &*v;
   }
   const Access now{block_, epoch_, warp_epochs_[std::size_t(current_ / 32)], std::uint16_t(current_), atomic,
                    false,  false};
   for (std::size_t i = 0; i < bytes; ++i) {
     Cell& c = cell(address + i);
-    if (shared && !writes && c.write.block != block_) complain("read of uninitialised " + what);
+    if (shared && !writes && c.write.block != block_) complain("read of uninitialised " + what());
     if (shared && c.write.block != block_) c.write = {};
     if (shared && c.read.block != block_) c.read = {};
     auto conflict = [&](const Access& before, const char* verb) {
       if (!(before.atomic && atomic) && unordered(before))
-        complain("race on " + what + ": " +
+        complain("race on " + what() + ": " +
                  (atomic   ? "atomic update"
                   : writes ? "write"
                            : "read") +

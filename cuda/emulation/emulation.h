@@ -146,8 +146,8 @@ concept atomic_addable = atomic_integer<T> || one_of<T, float, double>;
 }  // namespace ar::emulation
 
 // --- what kernels name ---------------------------------------
-inline constinit thread_local uint3 threadIdx{}, blockIdx{};
-inline constinit thread_local dim3 blockDim{}, gridDim{};
+[[gnu::tls_model("initial-exec")]] inline constinit thread_local uint3 threadIdx{}, blockIdx{};
+[[gnu::tls_model("initial-exec")]] inline constinit thread_local dim3 blockDim{}, gridDim{};
 inline constexpr int warpSize = 32;
 
 namespace ar::emulation_names {
