@@ -284,6 +284,8 @@ std::vector<Case> cases() {
       in_wider(usual(2, 33, 15, 14, 64, 1, 2), 3, 0, 4),
       usual(1, 64, 29, 28, 32, 1),
       usual(1, 260, 6, 5, 16, 1),
+      in_wider(usual(3, 271, 9, 9, 21, 1), 8, 1, 3),  // wide: weight gradients lie by tiles, in several blocks
+      usual(2, 300, 15, 15, 40, 1, 2),
       usual(1, 19, 1, 1, 200, 1),
       usual(2, 6, 4, 4, 6, 1, 1, 1),  // a padded 1x1
       // 3x3

@@ -44,6 +44,27 @@ struct Block {
   int64_t p, count;
 };
 
+/// A pointwise block of many channels lies as its tiles read it, [tile][cell][kTile]: pixel behind pixel, each tile would
+/// read a few numbers of every page.
+template <class T>
+struct ByTiles {
+  static constexpr int64_t kRows = 8, kWide = (kTile + kLanes<T> - 1) / kLanes<T> * kLanes<T>;  // whole registers are copied
+  int64_t channels, tiles = ceil_div(channels, kTile), ld = padded_step<Cell<T>>(channels);
+
+  bool pays() const { return channels >= 256; }
+  int64_t first(int64_t tile) const { return channels * tile / tiles; }
+  int64_t size(int64_t cells) const { return cells * kTile + kWide; }  // of one tile
+  int64_t room(int64_t cells) const { return tiles * size(cells) + kRows * ld + kWide; }
+  /// `n` cells from number i on, [cell][ld].
+  void deal(const Cell<T>* rows, int64_t i, int64_t n, int64_t size, Cell<T>* out) const {
+    using V = Vec<Cell<T>>;
+    for (int64_t tile = 0; tile < tiles; ++tile, out += size)
+      for (int64_t r = 0; r < n; ++r)
+        for (int64_t v = 0; v < kWide; v += V::kLanes)
+          V::load(rows + r * ld + first(tile) + v).store(out + (i + r) * kTile + v);
+  }
+};
+
 /// How pixels are cut into blocks. Does not depend on the number of threads.
 template <class T>
 struct Blocks {
@@ -55,7 +76,8 @@ struct Blocks {
     if (g.pointwise()) {
       total = ceil_div(g.pixels(), kBlockPixels);
       const int64_t pixels = cells<T>(least(g.pixels(), kBlockPixels));
-      a_cells = pixels * padded_step<Cell<T>>(channels);
+      const ByTiles<T> tiles{channels};
+      a_cells = tiles.pays() ? tiles.room(pixels) : pixels * padded_step<Cell<T>>(channels);
       g_cells = pixels * kPanel<T>;
       return;
     }
@@ -127,6 +149,19 @@ inline void read_block(const WeightGradient<T>& g, const Images<const T>& x, con
   }
 }
 
+/// The same in the order of ByTiles.
+template <class T>
+inline void read_tiles(const WeightGradient<T>& g, const Images<const T>& x, const Reader<Compute<T>>& reader,
+                       int64_t p, int64_t count, const ByTiles<T>& tiles, Cell<T>* a) {
+  const int64_t all = cells<T>(count), size = tiles.size(all);
+  Cell<T>* const rows = a + tiles.tiles * size;
+  for (int64_t i = 0; i < all; i += tiles.kRows) {
+    const int64_t n = least(tiles.kRows, all - i);
+    read_block(g, x, reader, p + i * kDepth<T>, least(n * kDepth<T>, count - i * kDepth<T>), rows, tiles.ld);
+    tiles.deal(rows, i, n, size, a);
+  }
+}
+
 /// The same for a band of rows, [h.span][w.span][ld], see read_band.
 template <class T>
 inline void read_rows(const WeightGradient<T>& g, const Images<const T>& x, const Reader<Compute<T>>& reader, int64_t n,
@@ -178,6 +213,8 @@ void add_blocks(const WeightGradient<T>& g, const Blocks<T>& blocks, int64_t blo
                 int64_t k1, int64_t panel0, int64_t panel1, Cell<T>* a, Cell<T>* gs, Compute<T>* d) {
   const int64_t kn = k1 - k0, ld = Blocks<T>::step(g, kn);
   const bool pointwise = g.pointwise();
+  const ByTiles<T> tiles{kn};
+  const bool by_tiles = pointwise && tiles.pays();
   const Images<const T> x = g.x.channel_range(k0, kn);
   const Reader<Compute<T>> reader = g.reader.from(k0);
   const int64_t columns_in = g.w.span(g.w.out);
@@ -195,10 +232,10 @@ void add_blocks(const WeightGradient<T>& g, const Blocks<T>& blocks, int64_t blo
     const Block next = blocks.at(g, b + 1 < block1 ? b + 1 : b);
     GradTile<T> t{};
     if (pointwise) {
-      read_block(g, x, reader, at.p, at.count, a, ld);
       t.images = t.rows = 1;
       t.width = cells<T>(at.count);
-      t.a_step = ld;
+      t.a_step = by_tiles ? kTile : ld;
+      by_tiles ? read_tiles(g, x, reader, at.p, at.count, tiles, a) : read_block(g, x, reader, at.p, at.count, a, ld);
     } else {
       const int64_t span = g.h.span(at.i1 - at.i0);
       for (int64_t n = 0; n < at.images; ++n) read_rows(g, x, reader, at.n + n, at.i0, at.i1, a + n * span * row, ld);
@@ -233,7 +270,7 @@ void add_blocks(const WeightGradient<T>& g, const Blocks<T>& blocks, int64_t blo
         for (int64_t v = 0; v < taps_w; ++v)
           for (int64_t q = 0; q < k_tiles; ++q, ++call) {
             const int64_t from = k * q / k_tiles, to = k * (q + 1) / k_tiles;
-            t.a = a + i * h_step + v * w_step + from;
+            t.a = a + (by_tiles ? q * tiles.size(t.width) : i * h_step + v * w_step + from);
             t.d = d + (((j - panel0) * g.taps() + i * g.w.count + v) * kn + from) * kPanel<T>;
             // (of every kDepth-th pixel, as many as the tile takes steps)
             const int64_t pixel = call % kDepth<T>, at_line = call / kDepth<T>;
