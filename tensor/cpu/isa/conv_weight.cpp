@@ -44,11 +44,12 @@ struct Block {
   int64_t p, count;
 };
 
-/// A pointwise block of many channels lies as its tiles read it, [tile][cell][kTile]: pixel behind pixel, each tile would
-/// read a few numbers of every page.
+/// A pointwise block of many channels lies as its tiles read it, [tile][cell][kTile]: pixel behind pixel, each tile
+/// would read a few numbers of every page.
 template <class T>
 struct ByTiles {
-  static constexpr int64_t kRows = 8, kWide = (kTile + kLanes<T> - 1) / kLanes<T> * kLanes<T>;  // whole registers are copied
+  static constexpr int64_t kRows = 8,
+                           kWide = (kTile + kLanes<T> - 1) / kLanes<T> * kLanes<T>;  // whole registers are copied
   int64_t channels, tiles = ceil_div(channels, kTile), ld = padded_step<Cell<T>>(channels);
 
   bool pays() const { return channels >= 256; }
