@@ -2,7 +2,7 @@
 # usage: clang_tidy.sh BUILD_DIR [--all | FILE...]
 # clang-tidy with .clang-tidy's checks over FILEs; by default over the library and the programs' main files, which brings
 # in most headers of io/, scrape/ and apps/; --all takes their sources too, which takes twice as long. 77 is a skip.
-# performance-unnecessary-value-param takes half of the time where CLI11 is included: there, only with --all.
+# performance-unnecessary-value-param takes half of the time where CLI11 is included: by default not there.
 build=$(realpath "$1")
 shift
 source "$(dirname "$0")/files.sh"

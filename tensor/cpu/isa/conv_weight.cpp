@@ -48,12 +48,10 @@ struct Block {
 /// would read a few numbers of every page.
 template <class T>
 struct ByTiles {
-  static constexpr int64_t kRows = 8,
-                           kWide = (kTile + kLanes<T> - 1) / kLanes<T> * kLanes<T>;  // whole registers are copied
+  static constexpr int64_t kRows = 8, kWide = ceil_div(kTile, kLanes<T>) * kLanes<T>;  // whole registers are copied
   int64_t channels, tiles = ceil_div(channels, kTile), ld = padded_step<Cell<T>>(channels);
 
   bool pays() const { return channels >= 256; }
-  int64_t first(int64_t tile) const { return channels * tile / tiles; }
   int64_t size(int64_t cells) const { return cells * kTile + kWide; }  // of one tile
   int64_t room(int64_t cells) const { return tiles * size(cells) + kRows * ld + kWide; }
   /// `n` cells from number i on, [cell][ld].
@@ -62,7 +60,7 @@ struct ByTiles {
     for (int64_t tile = 0; tile < tiles; ++tile, out += size)
       for (int64_t r = 0; r < n; ++r)
         for (int64_t v = 0; v < kWide; v += V::kLanes)
-          V::load(rows + r * ld + first(tile) + v).store(out + (i + r) * kTile + v);
+          V::load(rows + r * ld + grad_tile_begin(tile, channels) + v).store(out + (i + r) * kTile + v);
   }
 };
 
@@ -270,7 +268,7 @@ void add_blocks(const WeightGradient<T>& g, const Blocks<T>& blocks, int64_t blo
       for (int64_t i = 0; i < g.h.count; ++i)
         for (int64_t v = 0; v < taps_w; ++v)
           for (int64_t q = 0; q < k_tiles; ++q, ++call) {
-            const int64_t from = k * q / k_tiles, to = k * (q + 1) / k_tiles;
+            const int64_t from = grad_tile_begin(q, k), to = grad_tile_begin(q + 1, k);
             t.a = a + (by_tiles ? q * tiles.size(t.width) : i * h_step + v * w_step + from);
             t.d = d + (((j - panel0) * g.taps() + i * g.w.count + v) * kn + from) * kPanel<T>;
             // (of every kDepth-th pixel, as many as the tile takes steps)

@@ -46,6 +46,8 @@ inline int64_t tile_begin(int64_t i, int64_t pixels) {
   const int64_t tiles = (pixels + kTile - 1) / kTile, shared = pixels - (tiles - 2) * kTile;
   return i >= tiles ? pixels : i + 1 < tiles || tiles < 2 || shared == 2 * kTile ? i * kTile : pixels - shared / 2;
 }
+/// Where gradient tile number i begins when k values are cut into as few tiles as will do, evenly.
+inline int64_t grad_tile_begin(int64_t i, int64_t k) { return k * i / ((k + kTile - 1) / kTile); }
 /// How many products one multiply-add adds up: values of k, or pixels in the gradient tile.
 template <class T>
 inline constexpr int kDepth = int(sizeof(Compute<T>) / sizeof(T));

@@ -112,7 +112,7 @@ struct WinogradSums {
         transform_gradients(gy.channel_range(j * kPanel<T>, columns), squares, first(b), n, gs, g_plane);
         for (int64_t product = 0; product < products; ++product)
           for (int64_t q = 0; q < k_tiles; ++q, ++call) {
-            const int64_t from = k * q / k_tiles, to = k * (q + 1) / k_tiles;
+            const int64_t from = grad_tile_begin(q, k), to = grad_tile_begin(q + 1, k);
             t.a = a + product * a_plane + from;
             t.g = gs + product * g_plane;
             t.d = d + (((j - panel0) * products + product) * k + from) * kPanel<T>;
