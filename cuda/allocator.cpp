@@ -5,7 +5,6 @@
 #include <string>
 #include <utility>
 
-#include "cuda/context.h"
 #include "cuda/device.h"
 
 namespace ar::cuda {
@@ -51,36 +50,39 @@ Allocator::Pool* Allocator::end_recording() {
 
 void Allocator::close(Pool* pool) {
   std::lock_guard lock(mutex_);
+  for (const auto& [size, data] : pool->free) stats_.live -= size, stats_.cached += size;
   free_.merge(pool->free);
   std::erase_if(pooled_,
                 [&](const auto& block) { return block.second == pool; });  // those in use come back as others do
   delete pool;
 }
 
-void* Allocator::fresh(int64_t size) {
+void* Allocator::fresh(int64_t size, Shortage shortage) {
   void* data = gpu::allocate(std::size_t(size));
   if (!data && !free_.empty() && !recording_) {  // while work is recorded nobody can wait for what uses the cache
     give_back_all();
     data = gpu::allocate(std::size_t(size));
   }
-  if (data) return data;
+  if (data || shortage == Shortage::null) return data;
   const gpu::MemoryInfo info = gpu::memory_info();
   fail("cuda: out of memory: ", megabytes(size), " asked for, ", megabytes(info.free), " of ", megabytes(info.total),
        " are free; tensors of this process hold ", megabytes(stats_.live), "; a smaller batch, or bf16, needs less");
 }
 
-void* Allocator::allocate(int64_t bytes) {
+void* Allocator::allocate(int64_t bytes, Shortage shortage) {
   const int64_t size = rounded(bytes);
   std::lock_guard lock(mutex_);
   // What is cached may serve a recording, too: its last use is queued before the recorded work's first one.
+  if (recording_)
+    if (const auto found = recording_->free.find(size); found != recording_->free.end())
+      return recording_->free.extract(found).mapped();
   void* data = nullptr;
-  for (std::multimap<int64_t, void*>* cache : {recording_ ? &recording_->free : &free_, &free_})
-    if (const auto found = cache->find(size); !data && found != cache->end()) {
-      data = found->second;
-      cache->erase(found);
-      stats_.cached -= size;
-    }
-  if (!data) data = fresh(size);
+  if (const auto found = free_.find(size); found != free_.end()) {
+    data = free_.extract(found).mapped();
+    stats_.cached -= size;
+  } else if (!(data = fresh(size, shortage))) {
+    return nullptr;
+  }
   if (recording_) pooled_[data] = recording_;
   stats_.live += size;
   stats_.peak = std::max(stats_.peak, stats_.live);
@@ -91,10 +93,13 @@ void Allocator::release(void* data, int64_t bytes) {
   if (!data) return;
   const int64_t size = rounded(bytes);
   std::lock_guard lock(mutex_);
+  if (const auto pooled = pooled_.find(data); pooled != pooled_.end()) {
+    pooled->second->free.emplace(size, data);
+    return;
+  }
   stats_.live -= size;
-  const auto pooled = pooled_.find(data);
-  if (pooled != pooled_.end() || caching() || recording_) {
-    (pooled != pooled_.end() ? pooled->second->free : free_).emplace(size, data);
+  if (caching() || recording_) {
+    free_.emplace(size, data);
     stats_.cached += size;
   } else {
     try {
@@ -126,6 +131,7 @@ void Allocator::reset_peak() {
 
 void Allocator::empty_cache() {
   std::lock_guard lock(mutex_);
+  AR_CHECK(!recording_, "cuda: the cache cannot be emptied while a step is recorded");
   give_back_all();
 }
 

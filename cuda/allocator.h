@@ -5,21 +5,23 @@
 // bytes; larger ones in multiples of 1/8 of their power of two, so that at most an eighth is wasted and sizes that vary
 // a little meet again. When the device is full, the cache is emptied and the request tried once more.
 //
-// While work is recorded (tensor/graphs.h), memory comes from a pool that belongs to the recording.
+// While work is recorded (tensor/graphs.h), memory comes from a pool that belongs to the recording. All of it counts as
+// live until the recording is forgotten: its repetitions use it.
 #pragma once
 #include <map>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
 
+#include "cuda/context.h"
 #include "tensor/backend.h"
 
 namespace ar::cuda {
 
 class Allocator {
  public:
-  /// Throws Error, saying what was asked for and what is held, when there is not so much.
-  void* allocate(int64_t bytes);
+  /// When there is not so much, throws Error, saying what was asked for and what is held, or returns null.
+  void* allocate(int64_t bytes, Shortage = Shortage::error);
   void release(void* data, int64_t bytes);
   MemoryStats stats();
   void reset_peak();
@@ -35,7 +37,7 @@ class Allocator {
   void close(Pool*);
 
  private:
-  void* fresh(int64_t size);
+  void* fresh(int64_t size, Shortage);
   void give_back_all();
 
   std::mutex mutex_;

@@ -7,11 +7,14 @@ namespace ar::cuda {
 /// One stream for everything, so that work is done in the order in which it was asked for.
 gpu::Stream stream();
 
+/// What happens when there is not so much memory: an Error, or null.
+enum class Shortage { error, null };
+
 /// Memory from the caching allocator for the time of a scope. It may be given back before the kernels that use it have
 /// run: whoever gets it next queues behind them.
 class Scratch {
  public:
-  explicit Scratch(int64_t bytes);
+  explicit Scratch(int64_t bytes, Shortage = Shortage::error);
   ~Scratch();
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;

@@ -22,10 +22,9 @@ void release(void* memory) noexcept;
 /// Host memory that copies run from and to while kernels compute. Null when there is not so much.
 void* allocate_pinned(std::size_t bytes);
 void release_pinned(void* memory) noexcept;
-/// Asynchronous, in any direction; all memory stays as it is until the stream has come so far.
+/// Asynchronous, in any direction; all memory stays as it is until the stream has come so far. What is not pinned comes
+/// to the device by staging.h.
 void copy(void* to, const void* from, std::size_t bytes, Stream = {});
-/// From host memory that is not pinned, which may be changed as soon as this returns.
-void upload(void* to, const void* from, std::size_t bytes, Stream = {});
 void fill(void* memory, int byte, std::size_t bytes, Stream = {});
 struct MemoryInfo {
   std::int64_t free, total;

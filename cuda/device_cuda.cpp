@@ -49,10 +49,6 @@ void release_pinned(void* memory) noexcept { cudaFreeHost(memory); }
 void copy(void* to, const void* from, std::size_t bytes, Stream stream) {
   if (bytes) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, raw(stream)), "copy");
 }
-void upload(void* to, const void* from, std::size_t bytes, Stream stream) {
-  // The run time copies pageable memory to a buffer of its own before it returns.
-  if (bytes) check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, raw(stream)), "copy to the device");
-}
 void fill(void* memory, int byte, std::size_t bytes, Stream stream) {
   if (bytes) check(cudaMemsetAsync(memory, byte, bytes, raw(stream)), "fill");
 }

@@ -19,13 +19,16 @@ struct Product {
   Matrix a, b, c;
   bool accumulate;
 };
+/// Starts the libraries, which take memory of their own, while there is some. Throws Error when one cannot be used.
+void prepare_libraries();
+
 /// False: not taken.
 bool library_product(const Product&);
 
 enum class Pass { forward, backward_data, backward_weight };
 /// One of y = conv(x, w), x = conv_transpose(y, w) and w = sum over pixels of x and y; the third is written or
 /// (accumulate) added to. x (N,C,H,W) and y (N,O,OH,OW) have channel stride 1, w (O,C/groups,KH,KW) is dense in
-/// channels-last order. False: not taken.
+/// channels-last order; all are of one dtype. False: not taken.
 bool library_convolution(Pass, const ConvParams&, const View& x, const View& w, const View& y, bool accumulate);
 
 /// What an LSTM's library wants: one block of memory for the weights of all directions, and memory to work with.

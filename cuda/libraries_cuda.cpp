@@ -5,6 +5,7 @@
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
 
+#include <cstdint>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -12,7 +13,6 @@
 #include <vector>
 
 #include "cuda/context.h"
-#include "cuda/families.h"
 #include "cuda/switches.h"
 #include "tensor/error.h"
 
@@ -24,6 +24,14 @@ void check(cublasStatus_t status, const char* what) {
 }
 void check(cudnnStatus_t status, const char* what) {
   if (status != CUDNN_STATUS_SUCCESS) fail("cuda: cuDNN, ", what, ": ", cudnnGetErrorString(status));
+}
+
+/// The handles serve one thread at a time.
+std::mutex one_caller;
+
+/// With AR_CUDA_SYNC=1 an error names the call that made it.
+void queued(const char* what) {
+  if (gpu::synchronous()) gpu::check(cudaStreamSynchronize(static_cast<cudaStream_t>(stream().handle)), what);
 }
 
 /// AR_CUDA_TF32=1: f32 products round their factors to 10 bits, several times faster.
@@ -54,6 +62,9 @@ cublasHandle_t blas() {
     constexpr std::size_t kWorkspace = 32 << 20;
     if (void* const workspace = gpu::allocate(kWorkspace))
       check(cublasSetWorkspace(h, workspace, kWorkspace), "memory to work with");
+    // Parts of a sum over k are added in f32, as everywhere here, not in the result's bf16.
+    check(cublasSetMathMode(h, cublasMath_t(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION)),
+          "kind of arithmetic");
     return h;
   }();
   return handle;
@@ -107,24 +118,29 @@ cudnnTensorDescriptor_t describe(const View& v) {
 
 /// What a convolution needs besides its data; made once for each shape and kept.
 struct Plan {
-  bool taken = false;
+  struct Algorithm {
+    int number;
+    cudnnMathType_t math;
+    std::size_t workspace;
+  };
+  std::vector<Algorithm> algorithms;  // those that may be used, in the order of the heuristics' proposals
   cudnnTensorDescriptor_t x, y;
   cudnnFilterDescriptor_t w;
   cudnnConvolutionDescriptor_t conv;
-  int algorithm = 0;
-  std::size_t workspace = 0;
 };
 
-/// The first of the heuristics' proposals that may be used.
-template <class Performance>
-void choose(const std::vector<Performance>& proposals, Plan& plan) {
-  for (const Performance& p : proposals) {
+/// get_count and get are cudnnGetConvolution...AlgorithmMaxCount and ..._v7 of a pass, get with the plan's descriptors.
+template <class Performance, class Get>
+void propose(Plan& plan, cudnnStatus_t (*get_count)(cudnnHandle_t, int*), bool plain_f32, const Get& get) {
+  int most = 0, count = 0;
+  check(get_count(dnn(), &most), "number of algorithms");
+  std::vector<Performance> found(std::size_t(most), Performance{});
+  if (get(most, &count, found.data()) != CUDNN_STATUS_SUCCESS) return;
+  found.resize(std::size_t(count));
+  for (const Performance& p : found) {
     if (p.status != CUDNN_STATUS_SUCCESS || (deterministic() && p.determinism != CUDNN_DETERMINISTIC)) continue;
-    plan.taken = true;
-    plan.algorithm = int(p.algo);
-    plan.workspace = p.memory;
-    check(cudnnSetConvolutionMathType(plan.conv, p.mathType), "kind of arithmetic");
-    return;
+    if (plain_f32 && p.mathType != CUDNN_FMA_MATH) continue;  // the default kind of arithmetic may round to tf32
+    plan.algorithms.push_back({int(p.algo), p.mathType, p.memory});
   }
 }
 
@@ -141,74 +157,84 @@ Plan make_plan(Pass pass, const ConvParams& c, const View& x, const View& w, con
                                         int(c.dilation_h), int(c.dilation_w), CUDNN_CROSS_CORRELATION, compute),
         "a convolution's shape");
   check(cudnnSetConvolutionGroupCount(plan.conv, int(c.groups)), "groups");
-  const cudnnMathType_t math =
-      x.dtype == Dtype::bf16 || (x.dtype == Dtype::f32 && tf32()) ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH;
-  check(cudnnSetConvolutionMathType(plan.conv, math), "kind of arithmetic");
+  const bool plain_f32 = x.dtype == Dtype::f32 && !tf32(), plain = plain_f32 || x.dtype == Dtype::f64;
+  check(cudnnSetConvolutionMathType(plan.conv, plain ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH), "kind of arithmetic");
   int n = 0, c_out = 0, h = 0, width = 0;
   if (cudnnGetConvolution2dForwardOutputDim(plan.conv, plan.x, plan.w, &n, &c_out, &h, &width) != CUDNN_STATUS_SUCCESS)
     return plan;
   if (h != y.shape[2] || width != y.shape[3]) return plan;  // padded differently on opposite sides
 
-  int count = 0;
-  if (pass == Pass::forward) {
-    std::vector<cudnnConvolutionFwdAlgoPerf_t> found(CUDNN_CONVOLUTION_FWD_ALGO_COUNT);
-    if (cudnnGetConvolutionForwardAlgorithm_v7(dnn(), plan.x, plan.w, plan.conv, plan.y, int(found.size()), &count,
-                                               found.data()) == CUDNN_STATUS_SUCCESS) {
-      found.resize(std::size_t(count));
-      choose(found, plan);
-    }
-  } else if (pass == Pass::backward_data) {
-    std::vector<cudnnConvolutionBwdDataAlgoPerf_t> found(CUDNN_CONVOLUTION_BWD_DATA_ALGO_COUNT);
-    if (cudnnGetConvolutionBackwardDataAlgorithm_v7(dnn(), plan.w, plan.y, plan.conv, plan.x, int(found.size()), &count,
-                                                    found.data()) == CUDNN_STATUS_SUCCESS) {
-      found.resize(std::size_t(count));
-      choose(found, plan);
-    }
-  } else {
-    std::vector<cudnnConvolutionBwdFilterAlgoPerf_t> found(CUDNN_CONVOLUTION_BWD_FILTER_ALGO_COUNT);
-    if (cudnnGetConvolutionBackwardFilterAlgorithm_v7(dnn(), plan.x, plan.y, plan.conv, plan.w, int(found.size()),
-                                                      &count, found.data()) == CUDNN_STATUS_SUCCESS) {
-      found.resize(std::size_t(count));
-      choose(found, plan);
-    }
-  }
+  if (pass == Pass::forward)
+    propose<cudnnConvolutionFwdAlgoPerf_t>(
+        plan, cudnnGetConvolutionForwardAlgorithmMaxCount, plain_f32, [&](int most, int* count, auto* found) {
+          return cudnnGetConvolutionForwardAlgorithm_v7(dnn(), plan.x, plan.w, plan.conv, plan.y, most, count, found);
+        });
+  else if (pass == Pass::backward_data)
+    propose<cudnnConvolutionBwdDataAlgoPerf_t>(plan, cudnnGetConvolutionBackwardDataAlgorithmMaxCount, plain_f32,
+                                               [&](int most, int* count, auto* found) {
+                                                 return cudnnGetConvolutionBackwardDataAlgorithm_v7(
+                                                     dnn(), plan.w, plan.y, plan.conv, plan.x, most, count, found);
+                                               });
+  else
+    propose<cudnnConvolutionBwdFilterAlgoPerf_t>(plan, cudnnGetConvolutionBackwardFilterAlgorithmMaxCount, plain_f32,
+                                                 [&](int most, int* count, auto* found) {
+                                                   return cudnnGetConvolutionBackwardFilterAlgorithm_v7(
+                                                       dnn(), plan.x, plan.y, plan.conv, plan.w, most, count, found);
+                                                 });
   return plan;
 }
 
-Plan& plan_for(Pass pass, const ConvParams& c, const View& x, const View& w, const View& y) {
-  static std::mutex mutex;
+/// Called by one thread at a time. What cuDNN then declines is no longer in the plan: so there is one for each
+/// alignment, and one for adding.
+Plan& plan_for(Pass pass, const ConvParams& c, const View& x, const View& w, const View& y, bool accumulate) {
   static std::map<std::vector<int64_t>, Plan> plans;
   std::vector<int64_t> key{int64_t(pass), int64_t(x.dtype), c.stride_h,   c.stride_w, c.pad_top,
-                           c.pad_left,    c.dilation_h,     c.dilation_w, c.groups};
+                           c.pad_left,    c.dilation_h,     c.dilation_w, c.groups,   accumulate};
   for (const View* v : {&x, &w, &y}) {
     key.insert(key.end(), v->shape, v->shape + 4);
     key.insert(key.end(), v->strides, v->strides + 4);
+    key.push_back(int64_t(reinterpret_cast<std::uintptr_t>(v->data) % 16 == 0));
   }
-  std::lock_guard lock(mutex);
   auto found = plans.find(key);
   if (found == plans.end()) found = plans.emplace(std::move(key), make_plan(pass, c, x, w, y)).first;
   return found->second;
 }
 
-bool fits_int(const View& v) {
+/// Can cuDNN be told of these images? Not of empty ones, nor of some that are one in memory (stride 0) or reversed.
+bool describable(const View& v) {
   int64_t last = 0;
-  for (int d = 0; d < v.rank; ++d) last += (v.shape[d] - 1) * v.strides[d];
-  return last < (int64_t(1) << 31) && v.strides[1] == 1;
+  for (int d = 0; d < v.rank; ++d) {
+    if (v.shape[d] < 1 || (v.shape[d] > 1 && v.strides[d] < 1)) return false;
+    last += (v.shape[d] - 1) * v.strides[d];
+  }
+  return last < (int64_t(1) << 31) && (v.shape[1] == 1 || v.strides[1] == 1);
 }
 
-/// Gradients of weights that are kept in f32 beside halves: computed as halves, then converted and added.
-bool weight_gradient_of_halves(const ConvParams& c, const View& x, const View& w, const View& y, bool accumulate) {
-  const Scratch halves(w.numel() * size_of(x.dtype)), wide(accumulate ? w.numel() * size_of(w.dtype) : 0);
-  View g = w, f = w;
-  g.data = halves.as<void>(), g.dtype = x.dtype;
-  f.data = wide.as<void>();
-  if (!library_convolution(Pass::backward_weight, c, x, g, y, false)) return false;
-  Kernels k;
-  add_copy(k);
-  add_elementwise(k);
-  k.copy(g, accumulate ? f : w);
-  if (accumulate) k.axpby[w.dtype](1, f, 1, w);
-  return true;
+cudnnStatus_t convolve(Pass pass, const Plan& plan, const Plan::Algorithm& a, const Scratch& workspace, const View& x,
+                       const View& w, const View& y, bool accumulate) {
+  const float one_f = 1, beta_f = accumulate ? 1 : 0;
+  const double one_d = 1, beta_d = accumulate ? 1 : 0;
+  const bool f64 = x.dtype == Dtype::f64;
+  const void *alpha = f64 ? static_cast<const void*>(&one_d) : &one_f,
+             *beta = f64 ? static_cast<const void*>(&beta_d) : &beta_f;
+  check(cudnnSetConvolutionMathType(plan.conv, a.math), "kind of arithmetic");
+  if (pass == Pass::forward)
+    return cudnnConvolutionForward(dnn(), alpha, plan.x, x.data, plan.w, w.data, plan.conv,
+                                   cudnnConvolutionFwdAlgo_t(a.number), workspace.as<void>(), a.workspace, beta, plan.y,
+                                   y.data);
+  if (pass == Pass::backward_data)
+    return cudnnConvolutionBackwardData(dnn(), alpha, plan.w, w.data, plan.y, y.data, plan.conv,
+                                        cudnnConvolutionBwdDataAlgo_t(a.number), workspace.as<void>(), a.workspace,
+                                        beta, plan.x, x.data);
+  return cudnnConvolutionBackwardFilter(dnn(), alpha, plan.x, x.data, plan.y, y.data, plan.conv,
+                                        cudnnConvolutionBwdFilterAlgo_t(a.number), workspace.as<void>(), a.workspace,
+                                        beta, plan.w, w.data);
+}
+
+/// The heuristics may propose what then is not done after all, for strides or for where the memory begins.
+bool declined(cudnnStatus_t status) {
+  return CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED ||
+         status == CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER;
 }
 
 // ---- LSTM ----
@@ -272,6 +298,11 @@ struct LstmDescription {
 
 }  // namespace
 
+void prepare_libraries() {
+  std::lock_guard lock(one_caller);
+  blas(), dnn();
+}
+
 bool library_product(const Product& p) {
   if (own_only() || p.k == 0) return false;
   if (p.c.column_step != 1 && p.n != 1) {  // c^T = b^T a^T
@@ -289,42 +320,36 @@ bool library_product(const Product& p) {
   const cublasComputeType_t compute = f64                               ? CUBLAS_COMPUTE_64F
                                       : p.dtype == Dtype::f32 && tf32() ? CUBLAS_COMPUTE_32F_FAST_TF32
                                                                         : CUBLAS_COMPUTE_32F;
-  check(cublasGemmStridedBatchedEx_64(blas(), b->operation, a->operation, p.n, p.m, p.k, alpha, p.b.data,
-                                      blas_type(p.dtype), b->leading, p.b.batch_step, p.a.data, blas_type(p.dtype),
-                                      a->leading, p.a.batch_step, beta, p.c.data, blas_type(p.c_dtype), c->leading,
-                                      p.c.batch_step, p.batch, compute, CUBLAS_GEMM_DEFAULT),
-        "product");
+  std::lock_guard lock(one_caller);
+  const cublasStatus_t status = cublasGemmStridedBatchedEx_64(
+      blas(), b->operation, a->operation, p.n, p.m, p.k, alpha, p.b.data, blas_type(p.dtype), b->leading,
+      p.b.batch_step, p.a.data, blas_type(p.dtype), a->leading, p.a.batch_step, beta, p.c.data, blas_type(p.c_dtype),
+      c->leading, p.c.batch_step, p.batch, compute, CUBLAS_GEMM_DEFAULT);
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_ARCH_MISMATCH) return false;  // bf16 on Turing
+  check(status, "product");
+  queued("product by cuBLAS");
   return true;
 }
 
 bool library_convolution(Pass pass, const ConvParams& c, const View& x, const View& w, const View& y, bool accumulate) {
-  if (own_only() || !fits_int(x) || !fits_int(y)) return false;
-  if (w.dtype != x.dtype) return weight_gradient_of_halves(c, x, w, y, accumulate);
-  Plan& plan = plan_for(pass, c, x, w, y);
-  if (!plan.taken) return false;
-  const Scratch workspace{int64_t(plan.workspace)};
-  const float one_f = 1, beta_f = accumulate ? 1 : 0;
-  const double one_d = 1, beta_d = accumulate ? 1 : 0;
-  const bool f64 = x.dtype == Dtype::f64;
-  const void *alpha = f64 ? static_cast<const void*>(&one_d) : &one_f,
-             *beta = f64 ? static_cast<const void*>(&beta_d) : &beta_f;
-  cudnnStatus_t status;
-  if (pass == Pass::forward)
-    status = cudnnConvolutionForward(dnn(), alpha, plan.x, x.data, plan.w, w.data, plan.conv,
-                                     cudnnConvolutionFwdAlgo_t(plan.algorithm), workspace.as<void>(), plan.workspace,
-                                     beta, plan.y, y.data);
-  else if (pass == Pass::backward_data)
-    status = cudnnConvolutionBackwardData(dnn(), alpha, plan.w, w.data, plan.y, y.data, plan.conv,
-                                          cudnnConvolutionBwdDataAlgo_t(plan.algorithm), workspace.as<void>(),
-                                          plan.workspace, beta, plan.x, x.data);
-  else
-    status = cudnnConvolutionBackwardFilter(dnn(), alpha, plan.x, x.data, plan.y, y.data, plan.conv,
-                                            cudnnConvolutionBwdFilterAlgo_t(plan.algorithm), workspace.as<void>(),
-                                            plan.workspace, beta, plan.w, w.data);
-  // The heuristics may propose what then is not done after all, for strides above all.
-  plan.taken = CUDNN_STATUS_CATEGORY(status) != CUDNN_STATUS_NOT_SUPPORTED;
-  if (plan.taken) check(status, "convolution");
-  return plan.taken;
+  if (own_only() || !describable(x) || !describable(y)) return false;
+  std::lock_guard lock(one_caller);
+  Plan& plan = plan_for(pass, c, x, w, y, accumulate);
+  while (!plan.algorithms.empty()) {
+    const Plan::Algorithm& a = plan.algorithms.front();
+    // Where memory is short, an algorithm that works in less.
+    const Scratch workspace(int64_t(a.workspace), plan.algorithms.size() > 1 ? Shortage::null : Shortage::error);
+    if (a.workspace == 0 || workspace.as<void>()) {
+      const cudnnStatus_t status = convolve(pass, plan, a, workspace, x, w, y, accumulate);
+      if (!declined(status)) {
+        check(status, "convolution");
+        queued("convolution by cuDNN");
+        return true;
+      }
+    }
+    plan.algorithms.erase(plan.algorithms.begin());
+  }
+  return false;
 }
 
 // Its products may use several streams, which makes the bits depend on chance.
@@ -332,6 +357,7 @@ LstmMemory library_lstm_memory(const LstmSequence& s) {
   if (own_only() || deterministic()) return {};
   const int64_t most = std::numeric_limits<int>::max();
   if (s.x.numel() > most || s.y.numel() > most) return {};
+  std::lock_guard lock(one_caller);
   const LstmDescription d(s);
   std::size_t weights = 0, work = 0, left = 0;
   if (d.status != CUDNN_STATUS_SUCCESS || cudnnGetRNNWeightSpaceSize(dnn(), d.lstm, &weights) != CUDNN_STATUS_SUCCESS ||
@@ -341,6 +367,7 @@ LstmMemory library_lstm_memory(const LstmSequence& s) {
 }
 
 LstmPlaces library_lstm_places(const LstmSequence& s, void* weights) {
+  std::lock_guard lock(one_caller);
   const LstmDescription d(s);
   std::size_t bytes = 0;
   check(cudnnGetRNNWeightSpaceSize(dnn(), d.lstm, &bytes), "size of an LSTM's weights");
@@ -358,6 +385,7 @@ LstmPlaces library_lstm_places(const LstmSequence& s, void* weights) {
 
 bool library_lstm(const LstmOperands& o) {
   const LstmSequence& s = o.sequence;
+  std::lock_guard lock(one_caller);
   const LstmDescription d(s);
   const cudnnStatus_t status =
       cudnnRNNForward(dnn(), d.lstm, d.mode, o.lengths, d.x, s.x.data, d.y, s.y.data, d.states, s.h0.data, s.h.data,
@@ -365,22 +393,26 @@ bool library_lstm(const LstmOperands& o) {
                       std::size_t(o.memory.work), o.work, std::size_t(o.memory.left), o.left);
   if (CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED) return false;
   check(status, "lstm");
+  queued("lstm by cuDNN");
   return true;
 }
 
 void library_lstm_backward(const LstmOperands& o, const LstmSequenceGrads& g, void* g_weights) {
   const LstmSequence& s = o.sequence;
+  std::lock_guard lock(one_caller);
   const LstmDescription d(s);
   check(cudnnRNNBackwardData_v8(dnn(), d.lstm, o.lengths, d.y, s.y.data, g.y.data, d.x, g.x.data, d.states, s.h0.data,
                                 g.h.data, g.h0.data, d.states, s.c0.data, g.c.data, g.c0.data,
                                 std::size_t(o.memory.weights), o.weights, std::size_t(o.memory.work), o.work,
                                 std::size_t(o.memory.left), o.left),
         "lstm_backward");
+  queued("lstm_backward by cuDNN");
   if (!g_weights) return;
   check(cudnnRNNBackwardWeights_v8(dnn(), d.lstm, CUDNN_WGRAD_MODE_ADD, o.lengths, d.x, s.x.data, d.states, s.h0.data,
                                    d.y, s.y.data, std::size_t(o.memory.weights), g_weights, std::size_t(o.memory.work),
                                    o.work, std::size_t(o.memory.left), o.left),
         "lstm_backward_weights");
+  queued("lstm_backward_weights by cuDNN");
 }
 
 }  // namespace ar::cuda

@@ -4,6 +4,8 @@
 #include "cuda/allocator.h"
 #include "cuda/context.h"
 #include "cuda/families.h"
+#include "cuda/libraries.h"
+#include "cuda/staging.h"
 #include "tensor/graphs.h"
 
 namespace ar::cuda {
@@ -16,7 +18,9 @@ std::atomic<int> opened{-1};  // the index of the device in use
 void use_device_here() {
   static thread_local int used = -1;
   const int index = opened;
-  if (index >= 0 && used != index) gpu::use_device(used = index);
+  if (index < 0 || used == index) return;
+  gpu::use_device(index);
+  used = index;
 }
 
 gpu::Stream copy_stream() {
@@ -34,19 +38,27 @@ gpu::Stream stream() {
   return only;
 }
 
-Scratch::Scratch(int64_t bytes) : data_(bytes > 0 ? allocator().allocate(bytes) : nullptr), bytes_(bytes) {}
+Scratch::Scratch(int64_t bytes, Shortage shortage)
+    : data_(bytes > 0 ? allocator().allocate(bytes, shortage) : nullptr), bytes_(bytes) {}
 Scratch::~Scratch() { allocator().release(data_, bytes_); }
 
 namespace {
 std::atomic<int64_t> waits{0}, uploads{0};
 std::atomic<bool> recording{false};
+thread_local bool records_here = false;  // other threads may go on copying batches
+
+void not_recorded() {
+  AR_CHECK(!records_here,
+           "cuda: a step that is recorded can neither copy batches nor use events: repetitions would use the same "
+           "memory, whoever has it then");
+}
 }  // namespace
 
 void upload(void* device, const void* host, int64_t bytes) {
   AR_CHECK(!recording,
            "cuda: a step that is recorded cannot copy numbers from the host: their values would stay as they are now");
   ++uploads;
-  gpu::upload(device, host, std::size_t(bytes), stream());
+  staging().upload(device, host, bytes);
 }
 
 void wait() {
@@ -92,11 +104,16 @@ struct Recording {
 const Graphs kGraphs{.begin =
                          [] {
                            allocator().begin_recording();
-                           gpu::begin_recording(stream());
-                           recording = true;
+                           try {
+                             gpu::begin_recording(stream());
+                           } catch (...) {
+                             allocator().close(allocator().end_recording());
+                             throw;
+                           }
+                           recording = records_here = true;
                          },
                      .end = []() -> void* {
-                       recording = false;
+                       recording = records_here = false;
                        Allocator::Pool* const pool = allocator().end_recording();
                        try {
                          return new Recording{gpu::end_recording(stream()), pool};
@@ -107,7 +124,7 @@ const Graphs kGraphs{.begin =
                      },
                      .abandon =
                          [] {
-                           recording = false;
+                           recording = records_here = false;
                            gpu::abandon_recording(stream());
                            allocator().close(allocator().end_recording());
                          },
@@ -156,13 +173,20 @@ extern "C" const ar::Backend* ar_cuda_open(int index) {
       .allocate_pinned = [](int64_t bytes) { return use_device_here(), pinned_memory().allocate(bytes); },
       .release_pinned = [](void* data, int64_t bytes) { pinned_memory().release(data, bytes); },
       .copy = [](void* to, const void* from, int64_t bytes,
-                 Queue queue) { gpu::copy(to, from, std::size_t(bytes), stream_of(queue)); },
+                 Queue queue) { not_recorded(), gpu::copy(to, from, std::size_t(bytes), stream_of(queue)); },
       .create_event = [] { return use_device_here(), gpu::create_event().handle; },
       .destroy_event = [](void* event) { gpu::destroy(gpu::Event{event}); },
-      .record = [](void* event, Queue queue) { gpu::record({event}, stream_of(queue)); },
-      .wait = [](Queue queue, void* event) { gpu::wait(stream_of(queue), {event}); },
-      .synchronize_event = [](void* event) { ++waits, gpu::synchronize(gpu::Event{event}); },
-      .milliseconds = [](void* begin, void* end) { return double(gpu::milliseconds({begin}, {end})); },
+      .record = [](void* event, Queue queue) { not_recorded(), gpu::record({event}, stream_of(queue)); },
+      .wait = [](Queue queue, void* event) { not_recorded(), gpu::wait(stream_of(queue), {event}); },
+      .synchronize_event =
+          [](void* event) {
+            not_recorded();
+            use_device_here();
+            ++waits;
+            gpu::synchronize(gpu::Event{event});
+          },
+      .milliseconds = [](void* begin,
+                         void* end) { return use_device_here(), double(gpu::milliseconds({begin}, {end})); },
       .memory_stats = [] { return allocator().stats(); },
       .reset_peak_memory = [] { allocator().reset_peak(); },
       .empty_cache = [] { allocator().empty_cache(); },
@@ -178,8 +202,12 @@ extern "C" const ar::Backend* ar_cuda_open(int index) {
            devices == 1 ? " device" : " devices", ", counted from 0");
   AR_CHECK(opened < 0, "device cuda:", index, ": this process uses cuda:", opened,
            "; one device a process, CUDA_VISIBLE_DEVICES chooses others");
-  gpu::use_device(index);
+  static int tried = -1;  // streams and cached memory are made for the first one
+  AR_CHECK(tried < 0 || tried == index, "device cuda:", index, ": this process tried cuda:", tried,
+           "; one device a process, CUDA_VISIBLE_DEVICES chooses others");
+  gpu::use_device(tried = index);
   try_kernel(index);
+  prepare_libraries();
   opened = index;
   return &backend;
 }

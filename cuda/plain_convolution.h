@@ -113,5 +113,9 @@ inline bool is_channels_last(const View& w) {
     if (w.shape[d] != 1 && w.strides[d] != wanted.strides[d]) return false;
   return true;
 }
+/// As cuDNN's kernels want images above all: without gaps, from a multiple of 16 bytes on.
+inline bool lies_well(const View& v) {
+  return is_channels_last(v) && reinterpret_cast<std::uintptr_t>(v.data) % 16 == 0;
+}
 
 }  // namespace ar::cuda

@@ -290,12 +290,16 @@ void Adam::update(const std::vector<Due>& due, int group) {
     const AdamNumbers now = adam_numbers(params(group, step)), *live = nullptr;
     if (LiveNumbers* const numbers = recorded_numbers()) {
       AR_CHECK(step > 1, name(), ": a step must be done once before it is recorded");
-      live = numbers->template add<AdamNumbers>(now, [this, group, slots = list.slots] {
+      const auto count_to = [slots = list.slots](int64_t n) {
+        for (Slot* const slot : slots) slot->state[0].fill(double(n));
+      };
+      live = numbers->template add<AdamNumbers>(now, [this, group, slots = list.slots, count_to] {
         count_writes(slots);
-        const double next = slots[0]->state[0].item() + 1;
-        for (Slot* const slot : slots) slot->state[0].fill(next);
-        return adam_numbers(params(group, int64_t(next)));
+        const int64_t next = int64_t(slots[0]->state[0].item()) + 1;
+        count_to(next);
+        return adam_numbers(params(group, next));
       });
+      numbers->when_given_up([count_to, step] { count_to(step - 1); });
     }
     k.adam_many[dtype](now, live, int64_t(list.tensors.size()), list.tensors.data());
   });

@@ -45,9 +45,15 @@ std::unique_ptr<StepGraph::Recorded> StepGraph::record(const std::vector<Tensor>
     r->outputs = step_(r->inputs);
   } catch (...) {
     r->device.abandon();
+    r->numbers.give_up();
     throw;
   }
-  r->graph = r->device.end();
+  try {
+    r->graph = r->device.end();
+  } catch (...) {
+    r->numbers.give_up();
+    throw;
+  }
   return r;
 }
 

@@ -1,7 +1,8 @@
 #!/bin/bash
-# Checks the CUDA backend on a machine with a GPU, CUDA, cuDNN, CMake and a compiler; neither network nor package manager
-# is needed. Builds, runs the GPU tests, compute-sanitizer over them, and, in what is left of ten minutes, the benchmarks
-# beside PyTorch, where $PYTHON (python3) has it. Ends with a table; the exit status is 0 if nothing failed.
+# Checks the CUDA backend on a machine with a GPU, nvcc, CMake and a compiler; neither network nor package manager is
+# needed. cuBLAS and cuDNN may be those of PyTorch's Python wheels. Builds, runs the GPU tests, the benchmarks beside
+# PyTorch, where $PYTHON (python3) has it, and, in what is left of ten minutes, compute-sanitizer over the tests. Each
+# step prints its row when it ends; the exit status is 0 if nothing failed.
 #   scripts/gpu_check.sh deps.tar.gz [folder for logs]
 # deps.tar.gz is made by scripts/bundle_deps.sh.
 set -uo pipefail
@@ -12,63 +13,79 @@ build=build/gpu_check
 mkdir -p "$logs" "$build"
 export PATH=$PATH:/usr/local/cuda/bin AR_REQUIRE_CUDA=1
 
-rows=() failed=0
-# step NAME COMMAND...: runs it, keeps its output in a log, adds a row to the table.
+budget=590 # seconds for everything
+failed=0
+# step NAME COMMAND...: runs it for what is left of the time at most, keeps its output in a log, prints a row.
 step() {
-  local name=$1 begin=$SECONDS result=passed
+  local name=$1 begin=$SECONDS result=passed status=0
   shift
-  if ! "$@" >"$logs/$name.log" 2>&1; then
-    result=FAILED failed=1
+  if ((SECONDS > budget - 5)); then
+    printf '%-22s no time left\n' "$name"
+    failed=1
+    return
+  fi
+  timeout --kill-after=5 $((budget - SECONDS)) "$@" >"$logs/$name.log" 2>&1 || status=$?
+  if ((status)); then
+    failed=1 result=FAILED
+    ((status != 124 && status != 137)) || result="no end"
     tail -n 15 "$logs/$name.log"
   fi
-  rows+=("$(printf '%-22s %-7s %4d s  %s' "$name" "$result" $((SECONDS - begin)) \
-    "$(grep -E 'tests? ran|PASSED|ERROR SUMMARY|hazards' "$logs/$name.log" | tail -n 1 | cut -c1-80)")")
+  printf '%-22s %-7s %4d s  %s\n' "$name" "$result" $((SECONDS - begin)) \
+    "$(grep -E 'tests? ran|PASSED|ERROR SUMMARY|hazards' "$logs/$name.log" | tail -n 1 | cut -c1-80)"
 }
 
-build_googletest() {
-  cmake -S "$build/deps/googletest" -B "$build/googletest" -DCMAKE_BUILD_TYPE=Release \
-    -DCMAKE_INSTALL_PREFIX="$PWD/$build/deps" && cmake --build "$build/googletest" --parallel --target install
+# Folders of the wheels nvidia-cublas, nvidia-cudnn-cu13 and their like, one a line.
+wheels() {
+  "${PYTHON:-python3}" -c 'import glob, nvidia
+for path in nvidia.__path__: print(*glob.glob(path + "/*"), sep="\n")' 2>/dev/null
 }
-configure() {
-  local architecture
-  architecture=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
-  cmake -S . -B "$build/ar" -DCMAKE_BUILD_TYPE=Release -DAR_CUDA=ON -DAR_CUDA_ARCHITECTURES="$architecture" \
-    -DAR_BUILD_BENCH=ON -DCMAKE_PREFIX_PATH="$PWD/$build/deps"
-}
-tests=$build/ar/bin/test_cuda gradients='CudaGradcheck.*'
-sanitize() {  # smaller cases: every access is followed
-  AR_TEST_ELEMENTS=20000 compute-sanitizer --tool "$1" --error-exitcode 1 --print-limit 20 "$tests" --gtest_brief=1 \
-    --gtest_filter="-$gradients" "${@:2}"
-}
-in_parallel() { cmake --build "$build/ar" --parallel --target "$@"; }
+mapfile -t wheels < <(wheels)
+prefixes=$PWD/$build/deps
+for folder in "${wheels[@]}"; do
+  prefixes+=";$folder"
+  LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$folder/lib
+done
+export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
 
 tar -C "$build" -xzf "$deps"
 step gpu nvidia-smi
-step googletest build_googletest
-step configure configure
-step build in_parallel ar_cuda test_cuda ar-bench-gpu
-step tests "$tests" --gtest_brief=1 --gtest_filter="-$gradients"
-step tests_own_kernels env AR_CUDA_OWN=1 "$tests" --gtest_brief=1 --gtest_filter="-$gradients"
-step gradients "$tests" --gtest_brief=1 --gtest_filter="$gradients"
-step tests_deterministic env AR_DETERMINISTIC=1 "$tests" --gtest_brief=1 --gtest_filter='CudaConv*:CudaGemm*:CudaNetworks*'
-# cuBLAS and cuDNN read and write as they please: initcheck and racecheck look at our own kernels.
-step memcheck env AR_CUDA_CACHE=0 bash -c "$(declare -f sanitize); tests=$tests gradients=$gradients; sanitize memcheck"
-step racecheck env AR_CUDA_OWN=1 bash -c "$(declare -f sanitize); tests=$tests gradients=$gradients; sanitize racecheck"
-step initcheck env AR_CUDA_OWN=1 AR_CUDA_CACHE=0 bash -c "$(declare -f sanitize); tests=$tests gradients=$gradients; sanitize initcheck"
-# The budget counts from the script's begin; without Python there is nobody to compare with.
-benchmarks() {
-  local left=$((590 - SECONDS))
-  bench/compare_gpu.py --build "$build/ar" --python "${PYTHON:-python3}" --budget $((left > 60 ? left : 60)) \
-    --out "$logs/benchmarks.json"
-}
-if command -v python3 >/dev/null; then
-  step benchmarks benchmarks
+architecture=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -d .)
+step googletest cmake -S "$build/deps/googletest" -B "$build/googletest" -DCMAKE_BUILD_TYPE=Release \
+  -DCMAKE_INSTALL_PREFIX="$PWD/$build/deps"
+step googletest_build cmake --build "$build/googletest" --parallel "$(nproc)" --target install
+step configure cmake -S . -B "$build/ar" -DCMAKE_BUILD_TYPE=Release -DAR_CUDA=ON -DAR_CUDA_EMULATION=OFF \
+  -DAR_CUDA_ARCHITECTURES="$architecture" -DAR_BUILD_BENCH=ON -DCMAKE_PREFIX_PATH="$prefixes"
+step build cmake --build "$build/ar" --parallel "$(nproc)" --target ar_cuda test_cuda ar-bench-gpu
+
+tests=("$build/ar/bin/test_cuda" --gtest_brief=1) gradients='CudaGradcheck.*'
+step tests "${tests[@]}" --gtest_filter="-$gradients"
+step tests_own_kernels env AR_CUDA_OWN=1 "${tests[@]}" --gtest_filter="-$gradients"
+step tests_deterministic env AR_DETERMINISTIC=1 "${tests[@]}" \
+  --gtest_filter='CudaConv*:CudaGemm*:CudaNetworks*:CudaLstm*:CudaGraph*'
+step gradients "${tests[@]}" --gtest_filter="$gradients"
+
+# Without Python there is nobody to compare with. The sanitizers have the last third.
+if command -v "${PYTHON:-python3}" >/dev/null; then
+  left=$((budget - 200 - SECONDS))
+  step benchmarks bench/compare_gpu.py --build "$build/ar" --python "${PYTHON:-python3}" \
+    --budget $((left > 60 ? left : 60)) --out "$logs/benchmarks.json"
 else
   step benchmarks "$build/ar/bin/ar-bench-gpu" training 32
 fi
 
+# Smaller cases, as every access is followed; that an allocation fails is a test. cuBLAS and cuDNN read and write as they
+# please: initcheck and racecheck look at our own kernels.
+sanitize() {  # TOOL VARIABLE=VALUE...
+  local options=()
+  [[ $1 != memcheck ]] || options=(--report-api-errors no)
+  step "$1" env AR_TEST_ELEMENTS=20000 "${@:2}" compute-sanitizer --tool "$1" "${options[@]}" --error-exitcode 1 \
+    --print-limit 20 "${tests[@]}" --gtest_filter="-$gradients"
+}
+sanitize racecheck AR_CUDA_OWN=1
+sanitize memcheck AR_CUDA_CACHE=0
+sanitize initcheck AR_CUDA_OWN=1 AR_CUDA_CACHE=0
+
 echo
-printf '%s\n' "${rows[@]}"
 grep '^[|{]' "$logs/benchmarks.log"
 echo "logs: $logs"
 exit $failed

@@ -24,6 +24,10 @@ void LiveNumbers::advance() {
   for (const auto& next : next_) next();
 }
 
+void LiveNumbers::give_up() {
+  for (const auto& undo : undo_) undo();
+}
+
 void LiveNumbers::upload() const {
   if (!host_.empty()) backend(device_->device()).upload(device_->data(), host_.data(), int64_t(host_.size()));
 }

@@ -28,6 +28,11 @@ class LiveNumbers {
     });
     return reinterpret_cast<const T*>(device_->data() + at);
   }
+  /// f is called before each repetition but the first: what the step does on the host besides.
+  void at_repetition(std::function<void()> f) { next_.push_back(std::move(f)); }
+  /// f undoes what the step did on the host, should it not come to repetitions.
+  void when_given_up(std::function<void()> f) { undo_.push_back(std::move(f)); }
+  void give_up();
   /// Finds all numbers anew.
   void advance();
   /// Copies them to the device.
@@ -38,7 +43,7 @@ class LiveNumbers {
 
   std::shared_ptr<Storage> device_;
   std::vector<std::byte> host_;
-  std::vector<std::function<void()>> next_;
+  std::vector<std::function<void()>> next_, undo_;
 };
 
 /// Those of the step that this thread records now; null outside.

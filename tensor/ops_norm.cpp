@@ -1,5 +1,6 @@
 #include "tensor/ops_norm.h"
 
+#include "tensor/live_numbers.h"
 #include "tensor/ops_checks.h"
 
 namespace ar::ops {
@@ -115,6 +116,11 @@ NormVectors norm_vectors(const Tensor& x, const NormSource& s) {
     vector_data(op, what, t, channels, x);
     return s.update ? t.writable().data : t.defined() ? t.view().data : nullptr;
   };
+  if (LiveNumbers* const numbers = recorded_numbers(); numbers && s.update)
+    numbers->at_repetition([mean = s.running_mean, var = s.running_var, batches] {  // they are written to unseen
+      for (const Tensor* t : {&mean, &var, &batches})
+        if (t->defined()) t->writable();
+    });
   kernel({.channels = channels,
           .count = s.count,
           .sum = sum_data(op, "sum", s.sum, channels, x),

@@ -2,6 +2,7 @@
 it. With --device cpu it runs anywhere, to try it out."""
 import argparse
 import json
+import os
 import time
 
 import torch
@@ -10,6 +11,8 @@ from torch import nn
 
 from pytorch_worker import LAST, LRCN, nets, network
 
+# f32 as ours is unless AR_CUDA_TF32=1 (products are so already)
+torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = os.environ.get("AR_CUDA_TF32") == "1"
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 

@@ -94,12 +94,6 @@ void copy(void* to, const void* from, std::size_t bytes, Stream stream) {
     if (bytes) std::memcpy(to, from, bytes);
   });
 }
-void upload(void* to, const void* from, std::size_t bytes, Stream stream) {
-  const char* const begin = static_cast<const char*>(from);
-  submit(stream.handle, [to, staged = std::vector<char>(begin, begin + bytes)] {
-    if (!staged.empty()) std::memcpy(to, staged.data(), staged.size());
-  });
-}
 void fill(void* memory, int byte, std::size_t bytes, Stream stream) {
   submit(stream.handle, [=] {
     if (bytes) std::memset(memory, byte, bytes);

@@ -4,6 +4,7 @@
 #include "cuda/libraries.h"
 
 #include "cuda/context.h"
+#include "cuda/families.h"
 #include "cuda/gpu.h"
 #include "cuda/numbers.h"
 #include "cuda/plain_convolution.h"
@@ -179,10 +180,24 @@ Lstm<S> lstm_of(const LstmOperands& o) {
 
 }  // namespace
 
+void prepare_libraries() {}
 bool library_product(const Product&) { return false; }
 bool library_convolution(Pass pass, const ConvParams& p, const View& x, const View& w, const View& y, bool accumulate) {
-  if (!switched_on("AR_EMULATION_CONVOLUTION") || !is_channels_last(x) || !is_channels_last(y)) return false;
-  with_type(x.dtype, [&](auto type) { plain_convolution<decltype(type)>(pass, p, x, w, y, accumulate); });
+  if (!switched_on("AR_EMULATION_CONVOLUTION") || !lies_well(x) || !lies_well(y)) return false;
+  AR_CHECK(w.dtype == x.dtype, "cuda: a library's convolution of two types");
+  View result = w;
+  const bool narrowed = pass == Pass::backward_weight && x.dtype == Dtype::bf16;  // the plain one gives f32
+  const Scratch wide(narrowed ? w.numel() * int64_t(sizeof(float)) : 0);
+  if (narrowed) {
+    AR_CHECK(!accumulate, "cuda: halves are not added to");
+    result.data = wide.as<void>(), result.dtype = Dtype::f32;
+  }
+  with_type(x.dtype, [&](auto type) { plain_convolution<decltype(type)>(pass, p, x, result, y, accumulate); });
+  if (narrowed) {
+    Kernels k;
+    add_copy(k);
+    k.copy(result, w);
+  }
   return true;
 }
 

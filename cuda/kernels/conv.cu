@@ -31,12 +31,12 @@ bool is_product(const ConvParams& p, const View& x, const View& w, const View& y
   return true;
 }
 
-/// An operand of a convolution that lies without gaps, for the time of a call: the operand itself, or a copy.
+/// An operand of a convolution that lies well, for the time of a call: the operand itself, or a copy.
 template <class S>
 class Packed {
  public:
-  Packed(const View& v, bool is_read) : v_(v), memory_(is_channels_last(v) ? 0 : v.numel() * int64_t(sizeof(S))) {
-    view_ = is_channels_last(v) ? v : channels_last_like(v, memory_.template as<S>());
+  Packed(const View& v, bool is_read) : v_(v), memory_(lies_well(v) ? 0 : v.numel() * int64_t(sizeof(S))) {
+    view_ = lies_well(v) ? v : channels_last_like(v, memory_.template as<S>());
     if (is_read && apart()) kOthers.copy(v_, view_);
   }
   bool apart() const { return view_.data != v_.data; }
@@ -54,12 +54,26 @@ class Packed {
   Scratch memory_;
 };
 
+/// The library's convolution. Gradients of weights that are kept in f32 beside halves are computed as halves (sums are
+/// f32), then converted and added.
+bool by_library(Pass pass, const ConvParams& p, const View& x, const View& w, const View& y, bool accumulate) {
+  if (w.dtype == x.dtype) return library_convolution(pass, p, x, w, y, accumulate);
+  const Scratch halves(w.numel() * size_of(x.dtype)), wide(accumulate ? w.numel() * size_of(w.dtype) : 0);
+  View g = w, f = w;
+  g.data = halves.as<void>(), g.dtype = x.dtype;
+  f.data = wide.as<void>();
+  if (!library_convolution(pass, p, x, g, y, false)) return false;
+  kOthers.copy(g, accumulate ? f : w);
+  if (accumulate) kOthers.axpby[w.dtype](1, f, 1, w);
+  return true;
+}
+
 /// A matrix product or the library's; false: neither.
 template <class S>
 bool fast_convolution(Pass pass, const ConvParams& p, const View& x, const View& w, const View& y, bool accumulate) {
   int64_t x_row = 0, y_row = 0, pixels = 0;
   if (!is_product(p, x, w, y, x_row, y_row, pixels))
-    return is_channels_last(w) && library_convolution(pass, p, x, w, y, accumulate);
+    return is_channels_last(w) && by_library(pass, p, x, w, y, accumulate);
   const int64_t in = w.shape[1], out = w.shape[0], wo = w.strides[0], wc = w.strides[1];
   const Product::Matrix xs{x.data, 0, x_row, 1}, ys{y.data, 0, y_row, 1};
   if (pass == Pass::forward)  // (pixels,C) x (C,O)
@@ -76,11 +90,11 @@ bool fast_convolution(Pass pass, const ConvParams& p, const View& x, const View&
 template <class S>
 void convolution(Pass pass, const ConvParams& p, const View& x, const View& w, const View& y, bool accumulate) {
   if (fast_convolution<S>(pass, p, x, w, y, accumulate)) return;
-  if (is_channels_last(w) && !(is_channels_last(x) && is_channels_last(y))) {
+  if (is_channels_last(w) && !(lies_well(x) && lies_well(y))) {
     const Packed<S> px(x, pass != Pass::backward_data), py(y, pass != Pass::forward);
     const Packed<S>* const result = pass == Pass::forward ? &py : pass == Pass::backward_data ? &px : nullptr;
     const bool apart = result && result->apart();
-    if (library_convolution(pass, p, px.view(), w, py.view(), accumulate && !apart)) {
+    if (by_library(pass, p, px.view(), w, py.view(), accumulate && !apart)) {
       if (apart) result->put_back(accumulate);
       return;
     }
@@ -129,7 +143,7 @@ void conv2d(const ConvParams& p, const View& x, const View& w, const void* packe
   std::optional<Scratch> memory;
   // What finishes the result can fetch it from elsewhere, too, where y has gaps that the library does not take.
   if (apart || !fast_convolution<S>(Pass::forward, p, read.view(), weights, y, adds)) {
-    if (apart || (finished && !adds && !is_channels_last(y))) {
+    if (apart || (finished && !adds && !lies_well(y))) {
       memory.emplace(y.numel() * int64_t(sizeof(S)));
       sums = channels_last_like(y, memory->as<S>());
     }

@@ -39,7 +39,7 @@ void normalize_frames(const View& x, const FrameTransform& f, const View& y) {
   const int64_t bytes = f.windows ? y.shape[0] * int64_t(sizeof(FrameWindow)) : 0;
   const Scratch windows(bytes);
   if (bytes) {
-    gpu::upload(windows.as<FrameWindow>(), f.windows, std::size_t(bytes), stream());
+    upload(windows.as<FrameWindow>(), f.windows, bytes);
     n.windows = windows.as<FrameWindow>();
   }
   each_item(y.shape[0] * n.frames * n.height * n.width, n);

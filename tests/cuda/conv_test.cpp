@@ -1,3 +1,6 @@
+#include <optional>
+
+#include "ar.h"
 #include "tests/cuda/both.h"
 
 namespace ar::testing {
@@ -145,8 +148,31 @@ TEST(CudaConv, BackwardWeight) {
                   s.k.conv2d_backward_weight[s[0].dtype](c.p, s[0], s[1], s[2], accumulate, reader);
                   return {};
                 },
-                {t == Dtype::bf16 && read ? 262144. : 1024., 8});  // what is read, x', is a half there
+                // Halves are what is read, x', and what a library gives.
+                {t == Dtype::bf16 && (read || convolutions_by_library()) ? 262144. : 1024., 8});
   });
+}
+
+/// Images as autograd hands them on: a gradient that is one number per channel in memory, images that begin anywhere.
+TEST(CudaConv, ImagesThatNoLibraryTakes) {
+  AR_NEEDS_CUDA();
+  for (const bool library : {false, true}) {
+    std::optional<ConvolutionByLibrary> here;
+    if (library) here.emplace();
+    for (Dtype t : {Dtype::f32, Dtype::bf16}) {
+      manual_seed(4);
+      const Tensor images = randn({3, 5, 3, 3}), weights = randn({4, 5, 3, 3});
+      const auto gradients = [&](Device d, Dtype as) {
+        const Tensor x = images.to(as).contiguous(Layout::channels_last).to(d);
+        const Variable first(x.narrow(0, 1, 2), true), w(weights.to(d), true);  // at a multiple of 45 elements
+        sum(mean(conv2d(first, w, {}, {.padding = 1}), {2, 3})).backward();
+        std::vector<double> all = first.grad().to_vector<double>();
+        for (double v : w.grad().to_vector<double>()) all.push_back(v);
+        return all;
+      };
+      EXPECT_TRUE(near(gradients(kCuda, t), gradients({}, Dtype::f32), t, 16, 8)) << t << ' ' << library;
+    }
+  }
 }
 
 }  // namespace

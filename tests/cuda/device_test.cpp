@@ -134,7 +134,9 @@ TEST(CudaNetworks, LrcnTrainsAsOnTheCpu) {
   };
   const auto got = on(kCuda);
   expect_same(got, on({}), 5e-3);
-  EXPECT_EQ(got, on(kCuda)) << "the same bits again";
+  if (bits_are_promised()) {
+    EXPECT_EQ(got, on(kCuda)) << "the same bits again";
+  }
 }
 
 /// One step of training, then how often the host waited for the device or copied to it in a second one.
