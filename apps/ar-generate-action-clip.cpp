@@ -133,7 +133,7 @@ int run(const CLI::App& app, Options& o) {
   apply_machine_options(o.machine);
   apply_compat(app, o);
   if (o.one_clip) o.selection.n_clips = 1;
-  const std::vector<std::string> videos = find_videos(o.videos);
+  const std::vector<std::string> videos = find_videos(o.videos, o.out_dir);
   const ImageModel model = load_image_model(o.checkpoint);
   if (!o.class_names.empty()) check_class_names(o.class_names, model.info.classes);
   if (o.action != "from-folder") wanted_classes(o.action, "", model.info.classes);

@@ -11,6 +11,7 @@ extern "C" {
 
 #include "io/ffmpeg/frame_decoder.h"
 #include "io/ffmpeg/muxer.h"
+#include "io/ffmpeg/scaler.h"
 #include "io/ffmpeg/sound.h"
 #include "tensor/error.h"
 
@@ -53,7 +54,8 @@ class PictureEncoder {
     c.height = first.height & ~1;
     AR_CHECK(c.width > 0 && c.height > 0, muxer.path(), ": pictures of ", first.width, " x ", first.height,
              " are too small for H.264");
-    const bool full_range = first.color_range == AVCOL_RANGE_JPEG || first.format == AV_PIX_FMT_YUVJ420P;
+    bool full_range = first.color_range == AVCOL_RANGE_JPEG;
+    without_j(AVPixelFormat(first.format), full_range);
     c.pix_fmt = AV_PIX_FMT_YUV420P;
     c.color_range = full_range ? AVCOL_RANGE_JPEG : first.color_range;
     const bool rgb = av_pix_fmt_desc_get(AVPixelFormat(first.format))->flags & AV_PIX_FMT_FLAG_RGB;
@@ -111,11 +113,16 @@ class PictureEncoder {
     f->height = height();
     muxer_.check(av_frame_get_buffer(f.get(), 0), "a picture cannot be encoded");
     const int w = same_size ? width() : picture.width, h = same_size ? height() : picture.height;
-    scaler_.reset(sws_getCachedContext(scaler_.release(), w, h, AVPixelFormat(picture.format), width(), height(),
-                                       AV_PIX_FMT_YUV420P, SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP, nullptr,
-                                       nullptr, nullptr));
+    bool full_range = picture.color_range == AVCOL_RANGE_JPEG;
+    const AVPixelFormat format = without_j(AVPixelFormat(picture.format), full_range);
+    scaler_.reset(sws_getCachedContext(scaler_.release(), w, h, format, width(), height(), AV_PIX_FMT_YUV420P,
+                                       SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP, nullptr, nullptr, nullptr));
     AR_CHECK(scaler_, muxer_.path(), ": pictures in pixel format ", av_get_pix_fmt_name(AVPixelFormat(picture.format)),
              " cannot be converted");
+    // Without this, both sides would count as limited range.
+    const int* matrix = sws_getCoefficients(SWS_CS_DEFAULT);
+    sws_setColorspaceDetails(scaler_.get(), matrix, full_range, matrix, encoder_->color_range == AVCOL_RANGE_JPEG, 0,
+                             1 << 16, 1 << 16);
     sws_scale(scaler_.get(), picture.data, picture.linesize, 0, h, f->data, f->linesize);
     return f;
   }
@@ -147,7 +154,10 @@ class PictureEncoder {
 Cut encode_clip(const std::string& source, double start, double end, Muxer& muxer, const CutOptions& options) {
   FrameDecoder decoder(std::make_unique<Input>(source), options.threads);
   const VideoFacts& facts = decoder.facts();
-  decoder.seek(start);
+  if (options.from_start)
+    decoder.skip_to(start);
+  else
+    decoder.seek(start);
   const int64_t end_pts = facts.pts_at(end);
   if (!decoder.decode() || decoder.time().pts >= end_pts) no_frame(source, start, end);
   Cut cut;
@@ -155,7 +165,10 @@ Cut encode_clip(const std::string& source, double start, double end, Muxer& muxe
   const VideoStats before = decoder.stats();
   PictureEncoder pictures(decoder, decoder.frame(), options, muxer);
   std::optional<Sound> sound;
-  if (options.audio && decoder.input().audio()) sound.emplace(source, first.seconds, muxer);
+  // Behind a place where timestamps go back, the sound of a picture cannot be told by its time.
+  const bool told = !options.from_start || decoder.frame().best_effort_timestamp == first.pts;
+  if (options.audio && told && decoder.input().audio())
+    sound.emplace(source, first.seconds, end, options.from_start, muxer);
   muxer.write_header();
   FrameTime time = first;
   do {
@@ -181,8 +194,38 @@ Cut encode_clip(const std::string& source, double start, double end, Muxer& muxe
   return cut;
 }
 
+constexpr const char* kNotTold = ": does not say when its frames are shown, so they cannot be copied; cut with h264";
+
+/// AV_NOPTS_VALUE where the container tells times of decoding only.
+int64_t shown_at(const AVPacket& packet, const AVStream& stream) {
+  return packet.pts == AV_NOPTS_VALUE && stream.codecpar->video_delay == 0 ? packet.dts : packet.pts;
+}
+
+/// The packet of the key frame of this time is still to be read. False where the file has no such packet.
+bool seek_before_key_frame(Input& input, int64_t pts) {
+  const Packet packet = new_packet();
+  const auto comes = [&] {
+    while (input.read(packet.get())) {
+      if (packet->stream_index != input.stream()->index) continue;
+      if ((packet->flags & AV_PKT_FLAG_KEY) && shown_at(*packet, *input.stream()) == pts) return true;
+      if (packet->dts != AV_NOPTS_VALUE && packet->dts > pts) return false;
+    }
+    return false;
+  };
+  // Containers may land behind the frame, as by the time it is decoded at: then from further back.
+  const VideoFacts& facts = input.facts();
+  const auto one_second = std::max<int64_t>(1, std::llround(1 / facts.time_base.value()));
+  for (int64_t back = 0; pts - back > facts.start_pts && input.seek(pts - back); back = 4 * back + one_second)
+    if (comes()) return input.seek(pts - back);
+  input.rewind();
+  if (!comes()) return false;
+  input.rewind();
+  return true;
+}
+
 /// Packets from the key frame before `start` up to `end`, in the order in which they are stored.
 Cut copy_clip(const std::string& source, double start, double end, Muxer& muxer, const CutOptions& options) {
+  AR_CHECK(!options.from_start, source, ": its timestamps go back, so its frames cannot be copied; cut with h264");
   const VideoIndex index = index_video(source);
   const VideoFacts& facts = index.facts;
   const int64_t first_asked = index.frame_at(start);
@@ -192,7 +235,7 @@ Cut copy_clip(const std::string& source, double start, double end, Muxer& muxer,
 
   Input input(source);
   input.keep_streams(options.audio);
-  AVStream* const streams[2] = {input.stream(), options.audio ? input.audio() : nullptr};
+  AVStream* streams[2] = {input.stream(), options.audio ? input.audio() : nullptr};
   AVStream* written[2] = {};
   for (int i = 0; i < 2; ++i) {
     if (!streams[i]) continue;
@@ -209,8 +252,9 @@ Cut copy_clip(const std::string& source, double start, double end, Muxer& muxer,
   Cut cut;
   const double origin = index.seconds(first), stop = index.seconds(last) + 1e-9;
   bool started = false, pictures_done = false, sound_done = !streams[1];
-  if (!input.seek(first_pts)) input.rewind();
-  input.keep_streams(options.audio);
+  AR_CHECK(seek_before_key_frame(input, first_pts), source, kNotTold);
+  streams[0] = input.stream();  // new ones, where it began again
+  if (streams[1]) streams[1] = input.audio();
   const Packet packet = new_packet();
   int64_t wanted = last - first + 1, written_end = first_pts;
   while (!(pictures_done && sound_done) && input.read(packet.get())) {
@@ -218,8 +262,10 @@ Cut copy_clip(const std::string& source, double start, double end, Muxer& muxer,
     const AVRational base = streams[i]->time_base;
     const int64_t shift = i == 0 ? first_pts : av_rescale_q(first_pts, streams[0]->time_base, base);
     if (i == 0) {
-      const int64_t pts = packet->pts != AV_NOPTS_VALUE ? packet->pts : packet->dts;
-      started |= (packet->flags & AV_PKT_FLAG_KEY) && pts >= first_pts;
+      const int64_t pts = shown_at(*packet, *streams[0]);
+      started |= (packet->flags & AV_PKT_FLAG_KEY) && pts == first_pts;
+      AR_CHECK(!started || pts != AV_NOPTS_VALUE, source, kNotTold);
+      pictures_done |= started && packet->dts != AV_NOPTS_VALUE && packet->dts > last_pts;
       if (!started || pts < first_pts || pictures_done) continue;
       ++cut.frames;
       written_end = std::max(written_end, pts);
@@ -236,6 +282,8 @@ Cut copy_clip(const std::string& source, double start, double end, Muxer& muxer,
     packet->pos = -1;
     muxer.write(packet.get(), written[i], base);
   }
+  AR_CHECK(wanted == 0, source, ": ", wanted, " frames between ", start, " and ", end,
+           " s are not found at their times, so they cannot be copied; cut with h264");
   muxer.finish();
   cut.start = origin;
   const double rate = facts.frame_rate.value();

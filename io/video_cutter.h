@@ -10,6 +10,9 @@ struct CutOptions {
   /// key frame at or before the start, and may end with a few frames more. For codecs that MP4 can hold.
   bool copy = false;
   bool audio = true;
+  /// Decodes all frames from the file's start on, as VideoReader does without a seek: for sources whose
+  /// VideoStats::times_corrected is true. Behind the place where its timestamps go back, clips have no sound.
+  bool from_start = false;
   int crf = 18;                     // x264's quality: 0 (lossless) to 51
   std::string preset = "veryfast";  // x264's speed
   int threads = 0;                  // of decoder and encoder each; 0: one per core
@@ -33,7 +36,8 @@ struct Cut {
 ///
 /// `out` appears only when it is complete, on the disk, and has as many frames as were meant; before, "out.tmp" is
 /// written, which goes on failure. Throws Error, path first: a source that cannot be read, no frame in the window, a
-/// folder that cannot be written, a full disk, a codec that MP4 does not hold (copy).
+/// folder that cannot be written, a full disk, a codec that MP4 does not hold
+/// or frames whose times the container does not tell (copy).
 Cut cut_clip(const std::string& source, double start, double end, const std::string& out,
              const CutOptions& options = {});
 

@@ -26,12 +26,13 @@ struct Orientation {
 struct VideoFacts {
   int width = 0, height = 0;  // of the picture as shown, in pixels: after the rotation
   Orientation orientation;
-  Rational pixel_aspect{1, 1};     // width of a stored pixel over its height
-  Rational frame_rate;             // average, frames per second; 0 when unknown
-  Rational nominal_frame_rate;     // the rate that the container or codec declares; 0 when unknown
-  Rational time_base{1, 1};        // seconds per unit of a timestamp
-  int64_t start_pts = 0;           // timestamp of time 0: of the first frame, as the container declares it
-  std::optional<double> duration;  // seconds; none when the container does not say
+  Rational pixel_aspect{1, 1};        // width of a stored pixel over its height
+  Rational frame_rate;                // average, frames per second; 0 when unknown
+  Rational nominal_frame_rate;        // the rate that the container or codec declares; 0 when unknown
+  Rational time_base{1, 1};           // seconds per unit of a timestamp
+  int64_t start_pts = 0;              // timestamp of time 0: of the first frame, as the container declares it
+  std::optional<double> duration;     // seconds; none when the container does not say
+  bool duration_of_pictures = false;  // rather than that of the longest of several streams
   std::string container, codec, pixel_format;
   int streams = 0, video_streams = 0;
   bool has_audio = false;

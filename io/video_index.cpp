@@ -1,6 +1,7 @@
 #include "io/video_index.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "io/ffmpeg/input.h"
 #include "io/video_reader.h"
@@ -38,11 +39,13 @@ bool scan_packets(Input& input, std::vector<Entry>& entries) {
   const AVCodecParameters& p = *input.stream()->codecpar;
   if (!packet_is_frame(p.codec_id)) return false;
   const Packet packet = new_packet();
+  int64_t last_dts = INT64_MIN;
   while (input.read(packet.get())) {
     if (packet->size == 0 || (packet->flags & AV_PKT_FLAG_DISCARD)) continue;
     int64_t pts = packet->pts;
     if (pts == AV_NOPTS_VALUE && p.video_delay == 0) pts = packet->dts;  // decoded in the order shown
     if (pts == AV_NOPTS_VALUE) return false;
+    if (packet->dts != AV_NOPTS_VALUE && std::exchange(last_dts, packet->dts) > packet->dts) return false;
     entries.push_back({pts, (packet->flags & AV_PKT_FLAG_KEY) != 0});
   }
   std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) { return a.pts < b.pts; });

@@ -42,6 +42,9 @@ struct VideoStats {
   /// Seconds without a frame: gaps in a video of constant rate, and what the declared duration promises beyond the last
   /// frame, each longer than half a second.
   double missing_seconds = 0;
+  /// Timestamps went back, and times go on from the frame before: a seek, which knows no frame before, would give
+  /// others.
+  bool times_corrected = false;
   double end_seconds = 0;  // when the last frame decoded so far ends
   bool damaged() const { return concealed || bad_packets || read_errors || missing_seconds > 0; }
 };

@@ -8,6 +8,7 @@
 #   scripts/demo.sh --seed N        other people, places and initial weights
 #   scripts/demo.sh --bin DIR       takes programs that are built already
 set -euo pipefail
+caller=$PWD
 cd "$(dirname "$0")/.."
 
 quick=false fresh=false out='' seed=1 bin=''
@@ -24,6 +25,9 @@ while (($#)); do
   esac
   shift
 done
+# Folders are the caller's.
+[[ -z $out || $out == /* ]] || out=$caller/$out
+[[ -z $bin || $bin == /* ]] || bin=$caller/$bin
 
 if $quick; then
   out=${out:-demo/quick}

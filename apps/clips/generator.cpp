@@ -10,6 +10,7 @@
 #include <mutex>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <thread>
 
@@ -37,7 +38,7 @@ std::string plain(const std::string& text) {
 
 std::optional<int64_t> class_called(const std::string& name, const std::vector<std::string>& classes) {
   for (size_t i = 0; i < classes.size(); ++i)
-    if (plain(classes[i]) == plain(name)) return int64_t(i);
+    if (plain(name) == plain(classes[i]) || plain(name) == plain(safe_name(classes[i]))) return int64_t(i);
   return std::nullopt;
 }
 
@@ -82,7 +83,8 @@ class Run {
     result_.stopped = stopped();
     progress_->finish();
     if (journal_) {
-      const std::vector<VideoRecord> all = journal_->videos();
+      std::vector<VideoRecord> all = journal_->videos();
+      leave_out_removed(all);
       write_clip_table(options_.out_dir + "/clips.csv", all, options_.split);
       if (options_.report)
         io::write_file_atomically(options_.out_dir + "/index.html",
@@ -97,6 +99,13 @@ class Run {
     std::error_code code;
     const auto size = fs::file_size(path, code);
     return code ? 0 : int64_t(size);
+  }
+
+  /// Clips that somebody has deleted since.
+  void leave_out_removed(std::vector<VideoRecord>& videos) const {
+    for (VideoRecord& video : videos)
+      std::erase_if(video.clips,
+                    [&](const ClipRecord& clip) { return !fs::exists(options_.out_dir + "/" + clip.file); });
   }
 
   bool stopped() const { return (options_.stop && *options_.stop) || aborted_; }
@@ -174,6 +183,9 @@ class Run {
       log_line(printable(record.path) + ": damaged: " + std::to_string(scores.damaged) +
                " frames or packets could not be decoded as they were, " + format_number(scores.missing_seconds) +
                " s are missing");
+    if (scores.times_corrected)
+      log_line(printable(record.path) +
+               ": its timestamps go back: clips are cut by decoding from its start, behind that place without sound");
     if (journal_) {
       write_scores(file, scores, classifier_.classes);
       journal_->scored(record);
@@ -200,6 +212,8 @@ class Run {
   }
 
   void cut(VideoRecord& record, const VideoScores& scores, const std::vector<ClipWindow>& windows) {
+    io::CutOptions options = options_.cut;
+    options.from_start = scores.times_corrected;
     for (size_t i = 0; i < windows.size() && !stopped(); ++i) {
       const ClipWindow& w = windows[i];
       const std::string& label = classifier_.classes[size_t(w.label)];
@@ -216,7 +230,7 @@ class Run {
       const std::string out = options_.out_dir + "/" + clip.file;
       if (std::any_of(record.clips.begin(), record.clips.end(), same) && fs::exists(out)) continue;
       const double start = clock_seconds();
-      const io::Cut written = io::cut_clip(record.path, w.start, w.end, out, options_.cut);
+      const io::Cut written = io::cut_clip(record.path, w.start, w.end, out, options);
       {
         const std::lock_guard lock(mutex_);
         result_.times.cutting += clock_seconds() - start;
@@ -243,6 +257,26 @@ class Run {
   std::exception_ptr fatal_;
 };
 
+bool same_folder(const fs::path& a, const std::string& b) {
+  std::error_code neither;
+  return !b.empty() && fs::equivalent(a, b, neither);
+}
+
+std::vector<std::string> videos_below(const std::string& folder, const std::string& leave_out) {
+  AR_CHECK(!same_folder(folder, leave_out), folder, ": is the output folder too; choose another one");
+  std::vector<std::string> found;
+  std::error_code code;
+  for (fs::recursive_directory_iterator it(folder, fs::directory_options::skip_permission_denied, code), end;
+       !code && it != end; it.increment(code)) {
+    std::error_code gone;  // a link to nothing does not end the search
+    if (it->is_directory(gone) && same_folder(it->path(), leave_out)) it.disable_recursion_pending();
+    if (it->is_regular_file(gone) && has_video_ending(it->path().string())) found.push_back(it->path().string());
+  }
+  std::sort(found.begin(), found.end());
+  AR_CHECK(!found.empty(), folder, ": holds no video");
+  return found;
+}
+
 }  // namespace
 
 bool has_video_ending(const std::string& path) {
@@ -253,7 +287,7 @@ bool has_video_ending(const std::string& path) {
   return std::find(std::begin(endings), std::end(endings), ending) != std::end(endings);
 }
 
-std::vector<std::string> find_videos(const std::vector<std::string>& paths) {
+std::vector<std::string> find_videos(const std::vector<std::string>& paths, const std::string& leave_out) {
   std::vector<std::string> videos;
   for (const std::string& path : paths) {
     if (path == "-") {
@@ -262,19 +296,19 @@ std::vector<std::string> find_videos(const std::vector<std::string>& paths) {
         if (!line.empty()) videos.push_back(line);
       }
     } else if (fs::is_directory(path)) {
-      std::vector<std::string> found;
-      std::error_code code;
-      for (fs::recursive_directory_iterator it(path, fs::directory_options::skip_permission_denied, code), end;
-           !code && it != end; it.increment(code))
-        if (it->is_regular_file(code) && has_video_ending(it->path().string())) found.push_back(it->path().string());
-      std::sort(found.begin(), found.end());
-      AR_CHECK(!found.empty(), path, ": holds no video");
+      const std::vector<std::string> found = videos_below(path, leave_out);
       videos.insert(videos.end(), found.begin(), found.end());
     } else {
       videos.push_back(path);
     }
   }
   AR_CHECK(!videos.empty(), "no video was given");
+  std::set<fs::path> seen;
+  std::erase_if(videos, [&](const std::string& video) {
+    std::error_code code;
+    const fs::path file = fs::canonical(video, code);
+    return !code && !seen.insert(file).second;
+  });
   return videos;
 }
 
@@ -339,6 +373,7 @@ VideoScores score_video(const std::string& path, const FrameClassifier& classifi
   scores.frames = stats.frames;
   scores.damaged = stats.concealed + stats.bad_packets + stats.read_errors;
   scores.missing_seconds = stats.missing_seconds;
+  scores.times_corrected = stats.times_corrected;
   return scores;
 }
 

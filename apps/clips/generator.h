@@ -62,12 +62,13 @@ struct GenerateResult {
 /// Is the file named like a video?
 bool has_video_ending(const std::string& path);
 
-/// Files as they are; folders are searched for the usual video endings, in the order of their names; "-" stands for the
-/// lines of standard input. Throws Error when there is none.
-std::vector<std::string> find_videos(const std::vector<std::string>& paths);
+/// Files as they are; folders are searched for the usual video endings, in the order of their names, but not in the
+/// folder `leave_out` below them; "-" stands for the lines of standard input. A file that is named twice, be it by a
+/// symbolic link, comes once. Throws Error when there is none, or when `leave_out` itself is to be searched.
+std::vector<std::string> find_videos(const std::vector<std::string>& paths, const std::string& leave_out = "");
 
 /// The classes a video is scored for. Throws Error on an action that the classifier does not know. Letter case, '_' and
-/// ' ' make no difference.
+/// ' ' make no difference, and the safe_name() of a class will do.
 std::vector<int64_t> wanted_classes(const std::string& action, const std::string& video,
                                     const std::vector<std::string>& classes);
 
@@ -76,8 +77,9 @@ std::vector<int64_t> wanted_classes(const std::string& action, const std::string
 VideoScores score_video(const std::string& path, const FrameClassifier& classifier, const GenerateOptions& options,
                         const std::function<bool(double)>& progress, GenerateTimes* times = nullptr);
 
-/// Leaves in out_dir: LABEL/*.mp4, scores/*.jsonl, journal.jsonl, clips.csv, index.html. A video that cannot be read is
-/// reported on standard error and in the journal, and the others go on. Throws Error when the folder cannot be used.
+/// Leaves in out_dir: LABEL/*.mp4, scores/*.jsonl, journal.jsonl, and clips.csv and index.html of the clips there. A
+/// video that cannot be read is reported on standard error and in the journal, and the others go on. Throws Error when
+/// the folder cannot be used.
 GenerateResult generate_clips(const std::vector<std::string>& videos, const FrameClassifier& classifier,
                               const GenerateOptions& options);
 

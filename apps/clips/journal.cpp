@@ -12,6 +12,7 @@
 
 #include "io/atomic_file.h"
 #include "io/jsonl.h"
+#include "io/utf8.h"
 #include "tensor/error.h"
 
 namespace ar::apps {
@@ -28,6 +29,17 @@ json to_json(const ClipRecord& c) {
 ClipRecord clip_of(const json& j) {
   return {j.at("file"),  j.at("label"), j.at("start"),  j.at("end"), j.at("peak"),
           j.at("score"), j.at("rank"),  j.at("frames"), j.at("lead")};
+}
+
+/// Names of files are bytes, JSON is UTF-8: a path that is none becomes the array of its bytes.
+json path_to_json(const std::string& path) {
+  return io::is_utf8(path) ? json(path) : json(std::vector<uint8_t>(path.begin(), path.end()));
+}
+
+std::string path_of(const json& j) {
+  if (j.is_string()) return j;
+  const std::vector<uint8_t> bytes = j;
+  return {bytes.begin(), bytes.end()};
 }
 
 std::string number(double value, const char* format) {
@@ -79,8 +91,9 @@ void Journal::load(const json& settings) {
                    "; choose another folder, or the same options");
         continue;
       }
-      VideoRecord& video = videos_[e.at("path")];
-      video.path = e.at("path");
+      const std::string video_path = path_of(e.at("path"));
+      VideoRecord& video = videos_[video_path];
+      video.path = video_path;
       if (event == "video") {
         video = {.path = video.path, .name = e.at("name"), .bytes = e.at("bytes"), .modified = e.at("modified")};
         names_.remember(video.name, video.path);
@@ -115,7 +128,11 @@ VideoRecord Journal::begin(const std::string& path) {
   if (video.name.empty() || video.bytes != info.st_size || video.modified != modified) {
     const std::string name = video.name.empty() ? names_.claim(whole.string()) : video.name;
     video = {.path = whole.string(), .name = name, .bytes = info.st_size, .modified = modified};
-    append({{"event", "video"}, {"path", video.path}, {"name", name}, {"bytes", video.bytes}, {"modified", modified}});
+    append({{"event", "video"},
+            {"path", path_to_json(video.path)},
+            {"name", name},
+            {"bytes", video.bytes},
+            {"modified", modified}});
   }
   return video;
 }
@@ -123,27 +140,27 @@ VideoRecord Journal::begin(const std::string& path) {
 void Journal::scored(const VideoRecord& video) {
   const std::lock_guard lock(mutex_);
   videos_[video.path].scored = true;
-  append({{"event", "scored"}, {"path", video.path}});
+  append({{"event", "scored"}, {"path", path_to_json(video.path)}});
 }
 
 void Journal::clip(VideoRecord& video, const ClipRecord& clip) {
   const std::lock_guard lock(mutex_);
   video.clips.push_back(clip);
   videos_[video.path].clips.push_back(clip);
-  append({{"event", "clip"}, {"path", video.path}, {"clip", to_json(clip)}});
+  append({{"event", "clip"}, {"path", path_to_json(video.path)}, {"clip", to_json(clip)}});
 }
 
 void Journal::done(VideoRecord& video) {
   const std::lock_guard lock(mutex_);
   video.done = true;
   videos_[video.path] = video;
-  append({{"event", "done"}, {"path", video.path}});
+  append({{"event", "done"}, {"path", path_to_json(video.path)}});
 }
 
 void Journal::failed(const VideoRecord& video, const std::string& error) {
   const std::lock_guard lock(mutex_);
   videos_[video.path].error = error;
-  append({{"event", "failed"}, {"path", video.path}, {"error", error}});
+  append({{"event", "failed"}, {"path", path_to_json(video.path)}, {"error", error}});
 }
 
 std::vector<VideoRecord> Journal::videos() const {

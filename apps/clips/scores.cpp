@@ -51,6 +51,7 @@ void write_scores(const std::string& path, const VideoScores& scores, const std:
                    {"frames", scores.frames},
                    {"damaged", scores.damaged},
                    {"missing_seconds", scores.missing_seconds},
+                   {"times_corrected", scores.times_corrected},
                    {"scored", scores.seconds.size()},
                    {"classes", classes}}));
   for (size_t i = 0; i < scores.seconds.size(); ++i) {
@@ -79,6 +80,7 @@ VideoScores read_scores(const std::string& path) {
         scores.frames = line.at("frames");
         scores.damaged = line.at("damaged");
         scores.missing_seconds = line.at("missing_seconds");
+        scores.times_corrected = line.value("times_corrected", false);
       }
     });
   } catch (const nlohmann::json::exception& e) {

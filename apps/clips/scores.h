@@ -15,6 +15,7 @@ struct VideoScores {
   int64_t frames = 0;   // in the video; scored were seconds.size() of them
   int64_t damaged = 0;  // frames and packets that could not be decoded as they were
   double missing_seconds = 0;
+  bool times_corrected = false;  // see io::VideoStats
   std::vector<double> seconds = {};
   std::vector<std::vector<std::pair<int, float>>> probabilities = {};  // per frame: class and probability, by class
 
@@ -26,8 +27,8 @@ struct VideoScores {
   std::vector<int64_t> strongest(size_t most) const;
 };
 
-/// scores/NAME.jsonl: a line about the video, {"video", "duration", "frames", "damaged", "missing_seconds", "classes"},
-/// then one per frame, {"t": seconds, "p": {"class number": probability}}.
+/// scores/NAME.jsonl: a line about the video, {"video", "duration", "frames", "damaged", "missing_seconds",
+/// "times_corrected", "scored", "classes"}, then one per frame, {"t": seconds, "p": {"class number": probability}}.
 void write_scores(const std::string& path, const VideoScores& scores, const std::vector<std::string>& classes);
 /// Throws Error, starting with the path, on a file that is not complete.
 VideoScores read_scores(const std::string& path);

@@ -79,7 +79,7 @@ void FrameDecoder::feed() {
   // A frame that no other frame refers to need not be decoded to be dropped. Where timestamps are missing, those of
   // other frames are guessed from it.
   all_timed_ = all_timed_ && packet_->pts != AV_NOPTS_VALUE;
-  const bool needed = !all_timed_ || is_wanted(packet_->pts);
+  const bool needed = decode_all_ || !all_timed_ || is_wanted(packet_->pts);
   if (!needed) last_skipped_ = std::max(last_skipped_, packet_->pts);
   decoder_->skip_frame = needed ? AVDISCARD_DEFAULT : AVDISCARD_NONREF;
   if (std::exchange(at_start_, false)) open_start_ = starts_open_group(*input_->stream()->codecpar, *packet_);
@@ -112,7 +112,8 @@ bool FrameDecoder::decode_any() {
   if (!stats_.at_end) {
     stats_.at_end = true;
     const double end = facts().seconds(last_end_);
-    if (facts().duration && last_pts_ != AV_NOPTS_VALUE && *facts().duration - end > kShort)
+    if (facts().duration && facts().duration_of_pictures && last_pts_ != AV_NOPTS_VALUE &&
+        *facts().duration - end > kShort)
       stats_.missing_seconds += *facts().duration - end;
   }
   return false;
@@ -125,8 +126,10 @@ void FrameDecoder::set_time() {
   time_.pts = frame_->best_effort_timestamp;
   if (time_.pts == AV_NOPTS_VALUE) time_.pts = last_pts_ == AV_NOPTS_VALUE ? facts().start_pts : last_end_;
   // Out of order by a little: damaged, or badly written; by much: two videos one behind the other.
-  if (last_pts_ != AV_NOPTS_VALUE && time_.pts <= last_pts_)
+  if (last_pts_ != AV_NOPTS_VALUE && time_.pts <= last_pts_) {
+    stats_.times_corrected = true;
     time_.pts = double(last_pts_ - time_.pts) * facts().time_base.value() > 1 ? last_end_ : last_pts_ + 1;
+  }
   const bool all_come = !selecting_ && (first_wanted_ == AV_NOPTS_VALUE || last_pts_ >= first_wanted_);
   const double gap = double(time_.pts - last_end_) * facts().time_base.value();
   if (constant_rate_ && all_come && last_pts_ != AV_NOPTS_VALUE && gap > kShort) stats_.missing_seconds += gap;
@@ -201,6 +204,11 @@ void FrameDecoder::seek(double seconds) {
 void FrameDecoder::seek_pts(int64_t pts) {
   selecting_ = false;
   seek_exactly(pts);
+}
+
+void FrameDecoder::skip_to(double seconds) {
+  first_wanted_ = facts().pts_at(seconds);
+  decode_all_ = true;
 }
 
 void FrameDecoder::select(const VideoIndex& index, const std::vector<int64_t>& frames) {

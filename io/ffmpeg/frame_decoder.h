@@ -26,6 +26,9 @@ class FrameDecoder {
   const FrameTime& time() const { return time_; }
   void seek(double seconds);
   void seek_pts(int64_t pts);
+  /// Of a decoder at the file's start: as seek(), but by decoding all that lies before. Times are those of a decoder
+  /// that never sought, also where timestamps go back.
+  void skip_to(double seconds);
   void select(const VideoIndex& index, const std::vector<int64_t>& frames);
 
  private:
@@ -50,6 +53,7 @@ class FrameDecoder {
   int64_t last_pts_ = AV_NOPTS_VALUE, last_end_ = 0;
   int64_t last_skipped_ = INT64_MIN;         // frames up to this timestamp may have been left out
   bool all_timed_ = true;                    // every packet so far said when it is shown
+  bool decode_all_ = false;                  // also what nobody will see
   bool from_seek_ = false;                   // the decoder did not start at the beginning
   bool at_start_ = true;                     // the next packet is the first since then
   bool open_start_ = false;                  // and that first one began an open group of pictures

@@ -2,6 +2,7 @@
 
 extern "C" {
 #include <libavutil/display.h>
+#include <libavutil/parseutils.h>
 #include <libavutil/pixdesc.h>
 }
 #include <fcntl.h>
@@ -221,15 +222,29 @@ void Input::read_facts() {
   facts_.time_base = rational(stream_->time_base);
   AR_CHECK(facts_.time_base.num > 0 && facts_.time_base.den > 0, path_, ": the video stream has no time base");
   if (stream_->start_time != AV_NOPTS_VALUE) facts_.start_pts = stream_->start_time;
-  if (stream_->duration != AV_NOPTS_VALUE && stream_->duration > 0)
-    facts_.duration = double(stream_->duration) * facts_.time_base.value();
-  else if (format_->duration != AV_NOPTS_VALUE && format_->duration > 0)
-    facts_.duration = double(format_->duration) / AV_TIME_BASE;
+  read_duration();
   facts_.container = format_->iformat->name;
   facts_.codec = avcodec_get_name(p.codec_id);
   if (const char* name = av_get_pix_fmt_name(AVPixelFormat(p.format))) facts_.pixel_format = name;
   facts_.streams = int(format_->nb_streams);
   facts_.has_audio = audio_ != nullptr;
+}
+
+void Input::read_duration() {
+  facts_.duration_of_pictures = true;
+  if (stream_->duration != AV_NOPTS_VALUE && stream_->duration > 0) {
+    facts_.duration = double(stream_->duration) * facts_.time_base.value();
+    return;
+  }
+  // These count from the container's time 0, at which the pictures need not begin.
+  const AVDictionaryEntry* tag = av_dict_get(stream_->metadata, "DURATION", nullptr, 0);  // of one Matroska track
+  int64_t microseconds = 0;
+  if (!tag || av_parse_time(&microseconds, tag->value, 1) < 0) {
+    microseconds = format_->duration != AV_NOPTS_VALUE ? format_->duration : 0;
+    facts_.duration_of_pictures = format_->nb_streams == 1;
+  }
+  const double seconds = double(microseconds) / AV_TIME_BASE - double(facts_.start_pts) * facts_.time_base.value();
+  if (seconds > 0) facts_.duration = seconds;
 }
 
 void Input::keep_streams(bool with_audio) {

@@ -50,6 +50,7 @@ class Input {
   void close();
   void choose_streams();
   void read_facts();
+  void read_duration();
 
   std::string path_;
   std::unique_ptr<Source> source_;

@@ -30,7 +30,15 @@ int matrix_of(const AVFrame& f) {
   }
 }
 
-/// The old "J" formats are the plain ones with full range.
+/// The middle of width x height with the aspect ratio of w x h: how many pixels to cut at each side.
+void cut_to_aspect(int width, int height, int w, int h, double zoom, int& cut_x, int& cut_y) {
+  const double scale = std::min(double(width) / w, double(height) / h) / zoom;
+  cut_x = std::clamp(int((width - std::lround(w * scale)) / 2), 0, (width - 1) / 2);
+  cut_y = std::clamp(int((height - std::lround(h * scale)) / 2), 0, (height - 1) / 2);
+}
+
+}  // namespace
+
 AVPixelFormat without_j(AVPixelFormat format, bool& full_range) {
   switch (format) {
     case AV_PIX_FMT_YUVJ420P:
@@ -52,15 +60,6 @@ AVPixelFormat without_j(AVPixelFormat format, bool& full_range) {
       return format;
   }
 }
-
-/// The middle of width x height with the aspect ratio of w x h: how many pixels to cut at each side.
-void cut_to_aspect(int width, int height, int w, int h, double zoom, int& cut_x, int& cut_y) {
-  const double scale = std::min(double(width) / w, double(height) / h) / zoom;
-  cut_x = std::clamp(int((width - std::lround(w * scale)) / 2), 0, (width - 1) / 2);
-  cut_y = std::clamp(int((height - std::lround(h * scale)) / 2), 0, (height - 1) / 2);
-}
-
-}  // namespace
 
 void FrameScaler::scale(const AVFrame& frame, Rows to, int width, int height) {
   bool full_range = frame.color_range == AVCOL_RANGE_JPEG;

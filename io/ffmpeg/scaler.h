@@ -9,6 +9,9 @@
 
 namespace ar::io::ffmpeg {
 
+/// The old "J" formats are the plain ones with full range, which is then set.
+AVPixelFormat without_j(AVPixelFormat format, bool& full_range);
+
 class FrameScaler {
  public:
   FrameScaler(std::string path, Orientation orientation, const VideoOptions& options)

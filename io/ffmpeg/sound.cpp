@@ -12,9 +12,10 @@ extern "C" {
 namespace ar::io::ffmpeg {
 namespace {
 
-constexpr double kPreroll = 0.5;      // seconds that codecs need to settle after a seek
-constexpr double kTolerance = 0.02;   // seconds by which timestamps may jump without a gap being meant
-constexpr int64_t kLongestGap = 600;  // seconds; longer ones are wrong timestamps
+constexpr double kPreroll = 0.5;       // seconds that codecs need to settle after a seek
+constexpr double kTolerance = 0.02;    // seconds by which timestamps may jump without a gap being meant
+constexpr int64_t kLongestGap = 600;   // seconds; longer ones are wrong timestamps
+constexpr double kLongestPiece = 1e9;  // seconds: any number of samples fits into 64 bits
 constexpr int kUsualRates[] = {96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000};
 
 struct FifoDeleter {
@@ -24,7 +25,7 @@ struct FifoDeleter {
 }  // namespace
 
 struct Sound::State {
-  State(const std::string& source, double start, Muxer& to)
+  State(const std::string& source, double start, double end, bool from_start, Muxer& to)
       : input(source), muxer(to), decoder(open_decoder(input, input.audio(), 1)), start(start) {
     input.keep_streams(true);
     // AAC knows these rates only; other sounds are converted.
@@ -49,7 +50,8 @@ struct Sound::State {
     fifo.reset(av_audio_fifo_alloc(AV_SAMPLE_FMT_FLTP, channels, encoder->frame_size));
     if (!fifo) throw std::bad_alloc();
     const double from = start - kPreroll;
-    if (from > 0) input.seek(input.facts().pts_at(from));
+    if (from > 0 && !from_start) input.seek(input.facts().pts_at(from));
+    limit = std::llround(std::min(end - start, kLongestPiece) * rate);
   }
 
   double seconds_of(int64_t pts) const {
@@ -61,7 +63,8 @@ struct Sound::State {
   void place(int64_t at, const uint8_t* const* planes, int count) {
     const int64_t have = encoded + av_audio_fifo_size(fifo.get());
     if (std::abs(at - have) < kTolerance * rate && have > 0) at = have;
-    if (at > have) silence(std::min({at, total, have + kLongestGap * rate}) - have);
+    if (at > have) silence(std::min({at, limit, have + kLongestGap * rate}) - have);
+    if (at >= limit) return;
     const int64_t skip = std::max<int64_t>(0, have - at);
     const int64_t keep = std::min<int64_t>(count - skip, total - std::max(have, at));
     if (keep <= 0) return;
@@ -130,7 +133,7 @@ struct Sound::State {
     av_packet_unref(packet.get());
     while (avcodec_receive_frame(decoder.get(), frame.get()) == 0) convert(*frame);
     encode(false);
-    return !done && encoded + av_audio_fifo_size(fifo.get()) < total;
+    return !done && encoded + av_audio_fifo_size(fifo.get()) < std::min(limit, total);
   }
 
   void encode(bool last) {
@@ -167,13 +170,15 @@ struct Sound::State {
   AVStream* stream = nullptr;
   double start;
   int rate = 0, in_rate = 0, in_format = -1, in_channels = 0;
-  int64_t total = INT64_MAX / 2, encoded = 0;  // samples per channel; the total is known at the end
+  // In samples per channel.
+  int64_t limit = 0;                           // no sound is wanted from here on: a gap must not be filled beyond
+  int64_t total = INT64_MAX / 2, encoded = 0;  // the total is known at the end
   int64_t next_input = 0;                      // where the next frame begins, if it does not say
   bool done = false;
 };
 
-Sound::Sound(const std::string& source, double start, Muxer& muxer)
-    : state_(std::make_unique<State>(source, start, muxer)) {}
+Sound::Sound(const std::string& source, double start, double end, bool from_start, Muxer& muxer)
+    : state_(std::make_unique<State>(source, start, end, from_start, muxer)) {}
 
 Sound::~Sound() = default;
 
@@ -184,7 +189,7 @@ void Sound::write_until(double seconds) {
 
 void Sound::finish(double seconds) {
   State& s = *state_;
-  s.total = std::clamp(int64_t(std::llround(seconds * s.rate)), s.encoded, s.total);
+  s.total = s.limit = std::max(int64_t(std::llround(seconds * s.rate)), s.encoded);
   while (s.step()) {
   }
   s.silence(std::max<int64_t>(0, s.total - s.encoded - av_audio_fifo_size(s.fifo.get())));

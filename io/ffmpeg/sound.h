@@ -8,19 +8,19 @@
 
 namespace ar::io::ffmpeg {
 
-/// Decodes the sound from `start` (in seconds of the video's own time) and encodes it. Gaps become silence, so that
-/// sound and picture stay together; what cannot be decoded is silent too.
+/// Decodes the sound from `start` to about `end` (in seconds of the video's own time) and encodes it. Gaps become
+/// silence, so that sound and picture stay together; what cannot be decoded is silent too.
 class Sound {
  public:
-  /// Reads `source` by itself. The muxer's header is not written yet. Throws Error.
-  Sound(const std::string& source, double start, Muxer& muxer);
+  /// Reads `source` by itself, if `from_start` without a seek. The muxer's header is not written yet. Throws Error.
+  Sound(const std::string& source, double start, double end, bool from_start, Muxer& muxer);
   ~Sound();
   Sound(const Sound&) = delete;
   Sound& operator=(const Sound&) = delete;
 
   /// Writes packets up to this time, in seconds from the start of the piece.
   void write_until(double seconds);
-  /// Writes the rest, up to this time.
+  /// Writes the rest, up to this time, which may lie a little beside `end`.
   void finish(double seconds);
 
  private:

@@ -78,7 +78,7 @@ TEST(Csv, HasTheColumnsOfKinetics) {
 
 TEST(Scores, ComeBackAsTheyWere) {
   const TempDir dir;
-  VideoScores scores{.path = "/v/a.mp4", .duration = 2.5, .frames = 50, .damaged = 1};
+  VideoScores scores{.path = "/v/a.mp4", .duration = 2.5, .frames = 50, .damaged = 1, .times_corrected = true};
   const float p[3] = {0.12345f, 0.0005f, 0.87f};
   scores.add(0, p, 3);
   scores.add(1.0 / 3, p, 2);
@@ -87,6 +87,7 @@ TEST(Scores, ComeBackAsTheyWere) {
   EXPECT_EQ(again.seconds, scores.seconds);
   EXPECT_EQ(again.probabilities, scores.probabilities);
   EXPECT_EQ(again.duration, 2.5);
+  EXPECT_TRUE(again.times_corrected);
   EXPECT_EQ(again.curve(2), (std::vector<double>{0.87f, 0}));
   EXPECT_EQ(again.curve(1), (std::vector<double>{0, 0}));
   EXPECT_EQ(again.strongest(1), (std::vector<int64_t>{2}));

@@ -12,6 +12,7 @@
 #include <iterator>
 #include <thread>
 
+#include "apps/clips/naming.h"
 #include "io/video_reader.h"
 #include "tests/errors.h"
 #include "tests/video/make_video.h"
@@ -111,6 +112,45 @@ TEST(GenerateClips, ASecondRunDoesNothing) {
   EXPECT_EQ(text_of(dir / "out/clips.csv"), table);
 }
 
+TEST(GenerateClips, ANameThatIsNoUtf8IsKnownAgain) {
+  const TempDir dir;
+  make(dir / "caf\xe9.mp4");
+  for (const int64_t done : {0, 1, 1}) {
+    const GenerateResult r = generate_clips({dir / "caf\xe9.mp4"}, number_reader(), quick(dir / "out"));
+    EXPECT_EQ(r.skipped, done);
+    EXPECT_EQ(r.failed, 0);
+  }
+  EXPECT_EQ(files_in(dir / "out/jump", ".mp4"), 1);
+}
+
+TEST(GenerateClips, TheTableAndThePageLeaveOutWhatIsGone) {
+  const TempDir dir;
+  make(dir / "a.mp4");
+  GenerateOptions o = quick(dir / "out");
+  o.action = "any";
+  generate_clips({dir / "a.mp4"}, number_reader(), o);
+  fs::remove_all(dir / "out/jump");
+  EXPECT_EQ(generate_clips({dir / "a.mp4"}, number_reader(), o).clips, 0);
+  for (const char* file : {"out/clips.csv", "out/index.html"}) {
+    EXPECT_THAT(text_of(dir / file), testing::Not(testing::HasSubstr("_jump.mp4"))) << file;
+    EXPECT_THAT(text_of(dir / file), testing::HasSubstr("_none.mp4")) << file;
+  }
+}
+
+TEST(GenerateClips, ClipsAreRightWhereTimestampsStartAgain) {
+  const TempDir dir;
+  make(dir / "a.ts", 300);
+  make(dir / "b.ts", 500);
+  test::join_files({dir / "a.ts", dir / "b.ts"}, dir / "both.ts");
+  testing::internal::CaptureStderr();
+  generate_clips({dir / "both.ts"}, number_reader(), quick(dir / "out"));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::HasSubstr("both.ts: its timestamps go back"));
+  io::VideoReader reader(dir / "out/jump/both_00024000_00028000_jump.mp4");
+  Tensor picture;
+  ASSERT_TRUE(reader.next(&picture));
+  EXPECT_EQ(test::burnt_number(picture), 300);
+}
+
 TEST(GenerateClips, OneBadVideoDoesNotStopTheOthers) {
   const TempDir dir;
   make(dir / "a.mp4");
@@ -147,6 +187,9 @@ TEST(GenerateClips, FromFolderNamesTheAction) {
   o.action = "from-folder";
   generate_clips({dir / "Walk_Dog/a.mp4"}, number_reader(), o);
   EXPECT_TRUE(fs::exists(dir / "out/walk_dog/a_00002000_00006000_walk_dog.mp4"));
+  for (const std::string label : {"shooting goal (soccer)", "massaging person's head"})
+    EXPECT_EQ(wanted_classes("from-folder", "/c/" + safe_name(label) + "/v.mp4", {"a", label}),
+              std::vector<int64_t>{1});
   EXPECT_MESSAGE(wanted_classes("swim", "v.mp4", {"a", "b"}), "--action \"swim\" is none of the classifier's classes");
   EXPECT_MESSAGE(wanted_classes("from-folder", "/c/v.mp4", {"a", "b"}), "/c/v.mp4: its folder \"c\"");
 }
@@ -232,6 +275,18 @@ TEST(FindVideos, SearchesFoldersAndNeedsSome) {
   EXPECT_EQ(find_videos({dir / "x"}), (std::vector<std::string>{dir / "x/b.MP4", dir / "x/y/a.webm"}));
   fs::create_directories(dir / "none");
   EXPECT_MESSAGE(find_videos({dir / "none"}), "none: holds no video");
+}
+
+TEST(FindVideos, NamesAFileOnceAndLeavesTheOutputOut) {
+  const TempDir dir;
+  fs::create_directories(dir / "x/out/jump");
+  for (const char* name : {"x/b.mp4", "x/c.mp4", "x/out/jump/b_1_2.mp4"}) std::ofstream(dir / name) << "x";
+  fs::create_symlink("c.mp4", dir / "x/a.mp4");
+  fs::create_symlink("nowhere.mp4", dir / "x/aa.mp4");
+  EXPECT_EQ(find_videos({dir / "x", dir / "x/../x/b.mp4", dir / "no.mp4", dir / "x/c.mp4"}, dir / "x/./out/"),
+            (std::vector<std::string>{dir / "x/a.mp4", dir / "x/b.mp4", dir / "no.mp4"}));
+  EXPECT_EQ(find_videos({dir / "x"}, dir / "new").size(), 3u);
+  EXPECT_MESSAGE(find_videos({dir / "x/out"}, dir / "x/out"), "x/out: is the output folder too");
 }
 
 }  // namespace

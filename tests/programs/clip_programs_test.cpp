@@ -200,5 +200,19 @@ TEST_F(ClipPrograms, DuplicatesAreFoundListedAndRemoved) {
   EXPECT_THAT(broken.out, HasSubstr("2 clips, 0 duplicates"));
 }
 
+TEST_F(ClipPrograms, AClipNamedTwiceIsNotItsOwnDuplicate) {
+  fs::create_directories(folder / "twice");
+  film(folder / "twice/b.mp4", 1);
+  fs::create_symlink("b.mp4", folder / "twice/a.mp4");
+  const Outcome o = run(
+      "ar-dedup-clips",
+      {path("twice"), path("twice/b.mp4"), "--image-classifier-checkpoint", path("model.pt"), "--remove", "--quiet"},
+      folder);
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, HasSubstr("1 clips, 0 duplicates"));
+  EXPECT_TRUE(fs::exists(folder / "twice/a.mp4"));
+  EXPECT_TRUE(fs::exists(folder / "twice/b.mp4"));
+}
+
 }  // namespace
 }  // namespace ar

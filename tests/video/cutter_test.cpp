@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cmath>
 #include <csignal>
 
@@ -35,6 +36,12 @@ Shown frames_of(const std::string& path, const test::Movie& m, double start = -1
     all.seconds.push_back(time->seconds);
   }
   return all;
+}
+
+double loudness(const std::vector<float>& x, double from, double to) {
+  double sum = 0;
+  for (auto i = size_t(from * 48000); i < size_t(to * 48000); ++i) sum += i < x.size() ? double(x[i]) * x[i] : 1e9;
+  return std::sqrt(sum / ((to - from) * 48000));
 }
 
 class CutKinds : public testing::TestWithParam<test::Kind> {};
@@ -83,10 +90,68 @@ TEST(Cutter, CopyingStartsAtTheKeyFrameBeforeAndSaysByHowMuch) {
   }
 }
 
-double loudness(const std::vector<float>& x, double from, double to) {
-  double sum = 0;
-  for (auto i = size_t(from * 48000); i < size_t(to * 48000); ++i) sum += i < x.size() ? double(x[i]) * x[i] : 1e9;
-  return std::sqrt(sum / ((to - from) * 48000));
+TEST(Cutter, CopyingFromTransportStreamsTakesTheWindowAndNoMore) {
+  const TempDir dir;
+  for (const char* open_group : {"open-gop=0", "open-gop=1"}) {
+    const test::Movie m{.pts = test::steps(250), .b_frames = 3, .options = {{"x264-params", open_group}}};
+    make_video(dir / "a.ts", m);
+    const auto index = io::index_video(dir / "a.ts");
+    for (const double start : {0.0, 1.2, 2.6, 4.44, 7.0}) {
+      const io::Cut cut = cut_clip(dir / "a.ts", start, start + 1, dir / "clip.mp4", {.copy = true});
+      const Shown clip = frames_of(dir / "clip.mp4", m);
+      const int asked = int(index.frame_at(start)), first = int(index.key_frame_before(asked)), end = asked + 25;
+      ASSERT_GE(int(clip.numbers.size()), end - first) << open_group << " " << start;
+      for (int i = first; i < end; ++i) EXPECT_EQ(clip.numbers[size_t(i - first)], i) << open_group << " " << start;
+      EXPECT_LE(clip.numbers.back(), end + 3);
+      EXPECT_NEAR(cut.lead, start - first * 0.04, 1e-4);
+    }
+  }
+}
+
+TEST(Cutter, CopyingNeedsToKnowWhenFramesAreShown) {
+  const TempDir dir;
+  make_video(dir / "a.avi", {.codec = "mpeg4", .pts = test::steps(90), .b_frames = 2});
+  make_video(dir / "a.mpg", {.codec = "mpeg2video", .pts = test::steps(90)});
+  for (const char* file : {"a.avi", "a.mpg"}) {
+    EXPECT_MESSAGE(cut_clip(dir / file, 1.2, 2.2, dir / "clip.mp4", {.copy = true}), "cannot be copied; cut with h264");
+    EXPECT_FALSE(std::filesystem::exists(dir / "clip.mp4"));
+  }
+}
+
+TEST(Cutter, WhereTimestampsGoBackTimesAreThoseOfReadingOn) {
+  const TempDir dir;
+  const test::Movie m{.pts = test::steps(150), .audio = true};
+  make_video(dir / "a.ts", m);
+  test::join_files({dir / "a.ts", dir / "a.ts"}, dir / "twice.ts");
+  io::VideoReader reader(dir / "twice.ts");
+  while (reader.decode()) continue;
+  EXPECT_TRUE(reader.stats().times_corrected);
+  for (const double start : {2.0, 5.6, 8.0}) {
+    const Shown source = frames_of(dir / "twice.ts", m, start, start + 1);
+    EXPECT_EQ(source.numbers.size(), 25u);
+    const io::Cut cut = cut_clip(dir / "twice.ts", start, start + 1, dir / "clip.mp4", {.from_start = true});
+    EXPECT_EQ(cut.audio, start < 6);
+    if (start == 2.0) {
+      EXPECT_GT(loudness(test::read_sound(dir / "clip.mp4"), 0.1, 0.9), 0.2);
+    }
+    EXPECT_EQ(frames_of(dir / "clip.mp4", m).numbers, source.numbers) << start;
+  }
+  EXPECT_MESSAGE(cut_clip(dir / "twice.ts", 8, 9, dir / "clip.mp4", {.copy = true, .from_start = true}),
+                 "its timestamps go back");
+}
+
+TEST(Cutter, FullRangeStaysFull) {
+  const TempDir dir;
+  const auto draw = [](int, uint8_t* rgb) { std::fill_n(rgb + 3 * 64 * 24, 3 * 64 * 24, uint8_t{255}); };
+  for (const char* format : {"yuvj420p", "yuvj422p"}) {
+    make_video(dir / "a.mov",
+               {.codec = "mjpeg", .pts = test::steps(10), .b_frames = 0, .pixel_format = format, .draw = draw});
+    cut_clip(dir / "a.mov", 0, 1, dir / "clip.mp4");
+    Tensor picture;
+    ASSERT_TRUE(io::VideoReader(dir / "clip.mp4").next(&picture));
+    EXPECT_LT(picture.at({1, 8, 8}), 6) << format;
+    EXPECT_GT(picture.at({1, 40, 8}), 249) << format;
+  }
 }
 
 TEST(Cutter, SoundStaysWithThePicture) {
@@ -105,6 +170,17 @@ TEST(Cutter, SoundStaysWithThePicture) {
     EXPECT_GT(loudness(x, 1.3, 1.465), 0.2) << file;
     EXPECT_LT(loudness(x, 1.52, 1.9), 0.03) << file;
   }
+}
+
+TEST(Cutter, SoundThatStartsLateDoesNotMakeTheClipLonger) {
+  const TempDir dir;
+  make_video(dir / "a.mkv", {.pts = test::steps(125), .audio = true, .audio_start = 4});
+  cut_clip(dir / "a.mkv", 0.52, 2.52, dir / "clip.mp4");
+  const std::vector<float> x = test::read_sound(dir / "clip.mp4");
+  EXPECT_NEAR(double(x.size()) / 48000, 2.0, 0.03);
+  EXPECT_LT(loudness(x, 0, 1.9), 0.01);
+  cut_clip(dir / "a.mkv", 3.52, 4.92, dir / "clip.mp4");
+  EXPECT_GT(loudness(test::read_sound(dir / "clip.mp4"), 0.52, 1.3), 0.2);
 }
 
 TEST(Cutter, WithoutSoundOnRequest) {

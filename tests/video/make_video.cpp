@@ -7,6 +7,7 @@ extern "C" {
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <memory>
 
 #include "io/ffmpeg/input.h"
@@ -68,7 +69,7 @@ struct Writer {
   }
 };
 
-void add_audio(const Writer& writer, AVCodecContext* c, AVStream* s, double seconds) {
+void add_audio(const Writer& writer, AVCodecContext* c, AVStream* s, double start, double seconds) {
   const Frame frame = new_frame();
   frame->format = c->sample_fmt;
   frame->sample_rate = c->sample_rate;
@@ -82,7 +83,7 @@ void add_audio(const Writer& writer, AVCodecContext* c, AVStream* s, double seco
       const int64_t n = t + i;
       x[i] = n / c->sample_rate % 2 ? 0.f : 0.5f * std::sin(float(n % c->sample_rate) * 0.05f);
     }
-    frame->pts = t;
+    frame->pts = t + std::llround(start * c->sample_rate);
     ok(avcodec_send_frame(c, frame.get()), "encode audio");
     writer.drain(c, s);
   }
@@ -160,7 +161,7 @@ void make_video(const std::string& path, const Movie& m) {
   ok(started, "header");
   if (m.audio) {
     const double unit = double(m.time_base_num) / m.time_base_den;
-    add_audio(writer, ac.get(), as, double(m.pts.back() + step) * unit);
+    add_audio(writer, ac.get(), as, m.audio_start, double(m.pts.back() + step) * unit);
   }
   const Frame frame = new_frame();
   for (size_t i = 0; i < m.pts.size(); ++i) {
@@ -177,6 +178,11 @@ void make_video(const std::string& path, const Movie& m) {
   avcodec_send_frame(c.get(), nullptr);
   writer.drain(c.get(), s, step);
   ok(av_write_trailer(writer.format), "trailer");
+}
+
+void join_files(const std::vector<std::string>& paths, const std::string& joined) {
+  std::ofstream out(joined, std::ios::binary);
+  for (const std::string& path : paths) out << std::ifstream(path, std::ios::binary).rdbuf();
 }
 
 std::vector<float> read_sound(const std::string& path) {

@@ -50,6 +50,7 @@ TEST_P(Kinds, EveryFrameComesOnceAtItsTime) {
     EXPECT_EQ(n, int(movie.pts.size()));
     EXPECT_TRUE(reader.stats().at_end);
     EXPECT_FALSE(reader.stats().damaged()) << reader.stats().missing_seconds;
+    EXPECT_FALSE(reader.stats().times_corrected);
     EXPECT_EQ(reader.stats().frames, n);
   }
 }
@@ -242,6 +243,20 @@ TEST(VideoReader, CutFilesGiveTheFramesThatAreThere) {
       EXPECT_TRUE(stats.damaged()) << name;
     }
   }
+}
+
+TEST(VideoReader, ALateStartAndLongerSoundAreNoDamage) {
+  const TempDir dir;
+  Movie late{.pts = test::steps(75)};
+  for (int64_t& pts : late.pts) pts += 50;
+  make_video(dir / "late.mkv", late);
+  make_video(dir / "sound.mkv", {.pts = test::steps(75), .audio = true, .audio_start = 20});
+  for (const char* name : {"late.mkv", "sound.mkv"}) {
+    VideoReader reader(dir / name);
+    while (reader.decode()) continue;
+    EXPECT_FALSE(reader.stats().damaged()) << name << " " << reader.stats().missing_seconds;
+  }
+  EXPECT_NEAR(*VideoReader(dir / "late.mkv").facts().duration, 3, 0.1);
 }
 
 TEST(VideoReader, WithoutItsIndexAnMp4SaysWhatIsMissing) {
