@@ -219,7 +219,7 @@ int main(int argc, char** argv) {
   app.add_option("--safe-search", build.safe, "on, moderate or off, as far as the engine has it");
   app.add_option("--license", build.license,
                  "only images of this licence: cc, cc0, commercial, ... as the engine has it");
-  app.add_option("--query-suffix", options.suffix, "words added to every query, such as \"person\"");
+  app.add_option("--query-suffix", options.suffix, "words added to every query that is no address, such as \"person\"");
   app.add_option("--near-distance", options.near_distance, "differing bits of 64 in the hashes of the same picture")
       ->check(CLI::Range(0, 15));
   app.add_flag("--keep-cross-class", build.ledger.keep_cross_class, "keep pictures found in two classes, in both");

@@ -15,6 +15,7 @@
 #include "apps/train/stop_signal.h"
 #include "io/atomic_file.h"
 #include "io/loader.h"
+#include "tensor/ops_shape.h"
 
 namespace {
 
@@ -27,6 +28,23 @@ struct Options {
   int workers = 2;
   MachineOptions machine;
 };
+
+/// Adds the samples that were asked for: number `first` of the data set and on. What the loader gave in place of
+/// unreadable ones does not count.
+void add_own(LateMetrics& metrics, const Tensor& log_probs, io::Batch batch, int64_t first) {
+  if (batch.replaced == 0) return metrics.add(log_probs, batch);
+  const io::Batch all = batch;
+  std::vector<Tensor> rows;
+  batch.labels.clear();
+  batch.indices.clear();
+  for (int64_t i = 0; i < all.size(); ++i) {
+    if (all.indices[size_t(i)] != first + i) continue;
+    rows.push_back(log_probs.narrow(0, i, 1));
+    batch.labels.push_back(all.labels[size_t(i)]);
+    batch.indices.push_back(first + i);
+  }
+  if (!rows.empty()) metrics.add(ops::cat(rows, 0), batch);
+}
 
 int run(const Options& o) {
   apply_machine_options(o.machine);
@@ -43,13 +61,16 @@ int run(const Options& o) {
   Progress progress({.label = "evaluation", .total = images->size(), .unit = "images"});
   LateMetrics late(metrics);
   while (const auto batch = loader.next()) {
-    late.add(model.log_probs(batch->inputs), *batch);
+    add_own(late, model.log_probs(batch->inputs), *batch, batch->number * o.batch_size);
     progress.advance(batch->size());
   }
   late.finish();
   AR_CHECK(!StopSignal::flag(), "stopped after ", metrics.count(), " of ", images->size(),
            " images; nothing is written");
   progress.finish(std::to_string(metrics.count()) + " images");
+  if (const auto& bad = loader.bad(); !bad.empty())
+    log_line("note: " + std::to_string(bad.size()) + (bad.size() == 1 ? " image" : " images") +
+             " could not be read any more and left out, the first: " + bad.front().reason);
   std::printf("top-1 %.2f %%, top-3 %.2f %%, top-5 %.2f %%, loss %.4f\n", 100 * metrics.top(1), 100 * metrics.top(3),
               100 * metrics.top(5), metrics.loss());
   const auto scores = metrics.per_class();

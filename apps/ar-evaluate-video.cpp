@@ -27,12 +27,6 @@ struct Options {
   MachineOptions machine;
 };
 
-void check_same_classes(const VideoModelInfo& info, const VideoSet& set, const std::filesystem::path& checkpoint) {
-  AR_CHECK(info.classes == set.classes, checkpoint.string(), ": was trained on ", info.classes.size(),
-           " classes beginning with '", info.classes.front(), "', these lists have ", set.classes.size(),
-           " beginning with '", set.classes.front(), "'");
-}
-
 nlohmann::json top_k(const ClassificationMetrics& metrics) {
   return {{"top1", metrics.top(1)}, {"top3", metrics.top(3)}, {"top5", metrics.top(5)}, {"count", metrics.count()}};
 }
@@ -48,8 +42,9 @@ int run(const Options& o) {
   VideoJudge judge(o.checkpoint, {.stride = o.stride,
                                   .ten_crop = o.ten_crop,
                                   .feature_cache = o.feature_cache.empty() ? feature_cache_folder() : o.feature_cache});
-  const VideoSet set = prepare_videos(o.data, Side::test, &StopSignal::flag());
-  check_same_classes(judge.info(), set, o.checkpoint);
+  VideoDataOptions data = o.data;
+  data.lists.classes = judge.info().classes;
+  const VideoSet set = prepare_videos(data, Side::test, &StopSignal::flag());
 
   ClassificationMetrics video(set.classes), clip(set.classes), single(set.classes);
   std::vector<std::string> bad = set.bad;

@@ -35,8 +35,7 @@ int main(int argc, char** argv) {
   CLI::App app(
       "Fetches videos of actions, a folder for each. Searching is done by the program yt-dlp; addresses of video files "
       "are fetched without it. What was fetched once is not fetched again; manifest.jsonl says where each video is "
-      "from "
-      "and under which licence.");
+      "from and under which licence.");
   Options o;
   add_common_options(app);
   app.add_option("--actions", o.actions,

@@ -1,5 +1,6 @@
 // Trains an image classifier on a folder with one sub-folder for each class.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "apps/common/program.h"
@@ -13,6 +14,7 @@
 #include "apps/train/loaders.h"
 #include "apps/train/optimizer.h"
 #include "apps/train/pretrained_weights.h"
+#include "apps/train/resumed_options.h"
 #include "apps/train/run_files.h"
 #include "apps/train/run_training.h"
 #include "apps/train/stop_signal.h"
@@ -120,10 +122,12 @@ void write_report(const Options& o, const nlohmann::json& options, const ImageDa
 }
 
 int run(const CLI::App& app, const Options& o) {
-  const TrainOptions& t = o.train;
+  TrainOptions t = o.train;
+  nlohmann::json options = options_as_json(app);
   apply_machine_options(o.machine);
   const StopSignal stop_signal;
   const std::optional<io::Value> checkpoint = resumed_checkpoint(t);
+  if (checkpoint) keep_options(*checkpoint, options, t);
   prepare_output(t);
 
   const io::ImageTransform transform{.augment = io::augment_named(o.augment)};
@@ -169,7 +173,6 @@ int run(const CLI::App& app, const Options& o) {
   LossOptions loss_options{.label_smoothing = t.label_smoothing};
   if (!weights.empty()) loss_options.weight = from_vector(weights, {int64_t(weights.size())}).to(compute_device());
 
-  const nlohmann::json options = options_as_json(app);
   Trainer trainer({.model = classifier,
                    .inputs =
                        [](const io::Batch& batch) {
@@ -203,7 +206,7 @@ int run(const CLI::App& app, const Options& o) {
       {.train = t,
        .options = options,
        .sizes = {.epochs = t.epochs,
-                 .training = samples,
+                 .training = std::min(samples, training_batches(t, samples) * t.batch_size),
                  .validation = data.validation ? data.validation->size() : 0,
                  .unit = "images"},
        .resumed = checkpoint.has_value(),

@@ -1,5 +1,6 @@
 // Trains a video classifier: run options, the name of a model, options of that model.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "apps/common/program.h"
@@ -9,6 +10,7 @@
 #include "apps/report/progress.h"
 #include "apps/train/loaders.h"
 #include "apps/train/optimizer.h"
+#include "apps/train/resumed_options.h"
 #include "apps/train/run_files.h"
 #include "apps/train/run_training.h"
 #include "apps/train/stop_signal.h"
@@ -95,11 +97,15 @@ void write_report(const VideoTrainOptions& o, const std::string& title, const nl
 int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const VideoModelOptions& model_options,
         VideoTrainOptions& o) {
   apply_preset(o.preset, app, model_app);
-  const TrainOptions& t = o.train;
+  TrainOptions& t = o.train;
+  nlohmann::json options = options_as_json(app);
+  options["model"] = kind.name;
+  options.update(options_as_json(model_app));
   if (o.fp16) o.machine.precision = "bf16";
   apply_machine_options(o.machine);
   const StopSignal stop_signal;
   const std::optional<io::Value> checkpoint = resumed_checkpoint(t);
+  if (checkpoint) keep_options(*checkpoint, options, t);
   prepare_output(t);
 
   o.data.workers = std::max(t.data_loader_workers, 1);
@@ -164,9 +170,6 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
                          {.height = info.crop, .width = info.crop, .windows = batch.windows});
   };
 
-  nlohmann::json options = options_as_json(app);
-  options["model"] = kind.name;
-  options.update(options_as_json(model_app));
   Trainer trainer(
       {.model = model->module(),
        .inputs =
@@ -202,7 +205,7 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
   return run_training(trainer, {.train = t,
                                 .options = options,
                                 .sizes = {.epochs = t.epochs,
-                                          .training = samples,
+                                          .training = std::min(samples, training_batches(t, samples) * t.batch_size),
                                           .validation = data.validation ? data.validation->size() : 0,
                                           .unit = "clips"},
                                 .resumed = checkpoint.has_value(),

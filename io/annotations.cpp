@@ -6,7 +6,9 @@
 #include <map>
 #include <optional>
 #include <regex>
+#include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "tensor/error.h"
 
@@ -72,7 +74,6 @@ std::vector<std::string> read_class_index(const fs::path& path) {
     if (*number != int64_t(classes.size()) + 1) bad_line(path, line, "should have number ", classes.size() + 1);
     classes.push_back(line.text.substr(line.text.find_first_not_of(" \t", gap)));
   }
-  AR_CHECK(classes.size() > 1, path.string(), ": only one class; there is nothing to tell apart");
   return classes;
 }
 
@@ -118,7 +119,7 @@ VideoLists read_hmdb(const AnnotationOptions& o) {
   for (const auto& entry : fs::directory_iterator(o.annots_dir, error))
     if (entry.path().filename().string().ends_with(ending)) files.push_back(entry.path());
   AR_CHECK(!error, o.annots_dir.string(), ": ", error.message());
-  AR_CHECK(files.size() > 1, o.annots_dir.string(), ": has no CLASS", ending, " for two classes or more");
+  AR_CHECK(!files.empty(), o.annots_dir.string(), ": has no CLASS", ending);
   std::sort(files.begin(), files.end());
   VideoLists lists;
   for (const fs::path& file : files) {
@@ -186,21 +187,30 @@ std::vector<Clip> read_kinetics_csv(const fs::path& path) {
   return clips;
 }
 
+/// Sorted by name.
+std::vector<fs::directory_entry> entries_of(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::directory_entry> entries;
+  for (fs::directory_iterator at(folder, error); !error && at != fs::directory_iterator(); at.increment(error))
+    entries.push_back(*at);
+  AR_CHECK(!error, folder.string(), ": ",
+           error == std::errc::no_such_file_or_directory ? "no such folder" : error.message());
+  std::sort(entries.begin(), entries.end());
+  return entries;
+}
+
 /// CLASS/VIDEO below root, sorted. Names that begin with '.' are passed over.
 std::vector<std::pair<std::string, std::string>> videos_in_folders(const fs::path& root) {
-  std::error_code error;
+  std::error_code none;  // what cannot be looked at is no folder
   std::vector<std::pair<std::string, std::string>> found;
-  for (const auto& folder : fs::directory_iterator(root, error)) {
+  for (const auto& folder : entries_of(root)) {
     const std::string name = folder.path().filename().string();
-    if (name.starts_with(".") || !folder.is_directory()) continue;
-    for (const auto& file : fs::directory_iterator(folder.path())) {
+    if (name.starts_with(".") || !folder.is_directory(none) || fs::equivalent(folder.path(), root, none)) continue;
+    for (const auto& file : entries_of(folder.path())) {
       const std::string video = file.path().filename().string();
-      if (!video.starts_with(".") && !file.is_directory()) found.emplace_back(name, video);
+      if (!video.starts_with(".") && !file.is_directory(none)) found.emplace_back(name, video);
     }
   }
-  AR_CHECK(!error, root.string(), ": ",
-           error == std::errc::no_such_file_or_directory ? "no such folder" : error.message());
-  std::sort(found.begin(), found.end());
   return found;
 }
 
@@ -226,8 +236,6 @@ VideoLists lists_of_folders(const fs::path& root, const std::string& train, cons
     for (const auto& entry : videos_in_folders(root / side)) lists.classes.push_back(entry.first);
   sort_unique(lists.classes);
   AR_CHECK(!lists.classes.empty(), root.string(), ": holds no folders of videos, one for each class");
-  AR_CHECK(lists.classes.size() > 1, root.string(), ": only one class, '", lists.classes[0],
-           "'; there is nothing to tell apart");
   add(train, lists.train);
   add(test, lists.test);
   return lists;
@@ -264,6 +272,81 @@ VideoLists read_kinetics(const AnnotationOptions& o) {
   return lists;
 }
 
+/// Labels become indices into `known`, which must hold all classes of the lists.
+void take_classes(VideoLists& lists, const std::vector<std::string>& known, const fs::path& where) {
+  std::vector<int64_t> label;  // in `known`
+  for (const std::string& name : lists.classes) {
+    const auto at = std::find(known.begin(), known.end(), name);
+    AR_CHECK(at != known.end(), where.string(), ": class '", name, "' is not among the ", known.size(),
+             " known classes, which begin with '", known.front(), "'");
+    label.push_back(at - known.begin());
+  }
+  for (auto* side : {&lists.train, &lists.test})
+    for (ListedVideo& video : *side) video.label = label[size_t(video.label)];
+  lists.classes = known;
+}
+
+// ---- the files ----
+
+/// Files below a folder, and what lists may call them. Several may share a name: then it means none of them.
+struct VideoFiles {
+  using Names = std::unordered_map<std::string, std::string>;  // in small letters, to the path
+  std::unordered_set<std::string> paths;
+  Names by_path, by_name, by_id;
+};
+
+std::string without_times(const std::string& name) {
+  static const std::regex times("_[0-9]{6}_[0-9]{6}$");
+  return std::regex_replace(name, times, "");
+}
+
+void add_name(VideoFiles::Names& names, const std::string& name, const std::string& path) {
+  const auto [at, fresh] = names.emplace(lower(name), path);
+  if (!fresh && at->second != path) at->second.clear();
+}
+
+/// Adds all files in `folder`, which is root or below. `above`: the folders that we are in, where a link may not lead
+/// back to.
+void add_files(const fs::path& root, const fs::path& folder, std::vector<fs::path>& above, VideoFiles& files) {
+  std::error_code error;
+  const fs::path real = fs::canonical(folder, error);
+  if (std::find(above.begin(), above.end(), real) != above.end()) return;
+  above.push_back(real);
+  for (const auto& entry : entries_of(folder)) {
+    if (entry.is_directory(error)) {
+      add_files(root, entry.path(), above, files);
+      continue;
+    }
+    const std::string path = entry.path().lexically_relative(root).generic_string();
+    const std::string stem = entry.path().stem().string(), id = without_times(stem);
+    files.paths.insert(path);
+    add_name(files.by_path, path, path);
+    add_name(files.by_name, entry.path().filename().string(), path);
+    add_name(files.by_name, stem, path);
+    if (id != stem) add_name(files.by_id, id, path);
+  }
+  above.pop_back();
+}
+
+std::string folder_of(const std::string& name) { return lower(fs::path(name).parent_path().filename().string()); }
+
+/// The path of the file that an entry means; empty: none.
+std::string find_file(const VideoFiles& files, const std::string& listed, const std::set<std::string>& classes) {
+  if (files.paths.contains(listed)) return listed;
+  const auto look = [](const VideoFiles::Names& names, const std::string& name) {
+    const auto at = names.find(name);
+    return at == names.end() ? std::string() : at->second;
+  };
+  const std::string name = lower(listed), file = name.substr(name.rfind('/') + 1), id = without_times(file);
+  std::string path = look(files.by_path, name);
+  if (path.empty()) path = look(files.by_name, file);
+  if (path.empty()) path = id == file ? look(files.by_id, id) : look(files.by_name, id);
+  const std::string own = folder_of(listed);
+  for (const fs::path& folder : fs::path(path).parent_path())  // of another class: another video of the same name
+    if (const std::string part = lower(folder.string()); part != own && classes.contains(part)) return "";
+  return path;
+}
+
 // ---- the table ----
 
 struct Entry {
@@ -298,7 +381,12 @@ VideoLists read_video_lists(const AnnotationOptions& o) {
     AR_CHECK(!entry.needs_lists || !o.annots_dir.empty(), "--annots-dir: ", o.dataset,
              " needs the folder of its lists");
     AR_CHECK(o.fold >= 1 && o.fold <= 3, "--fold ", o.fold, ": there are 1, 2 and 3");
-    return entry.read(o);
+    VideoLists lists = entry.read(o);
+    const fs::path& where = o.annots_dir.empty() ? o.data_dir : o.annots_dir;
+    AR_CHECK(lists.classes.size() > 1 || !o.classes.empty(), where.string(), ": only one class, '", lists.classes[0],
+             "'; there is nothing to tell apart");
+    if (!o.classes.empty()) take_classes(lists, o.classes, where);
+    return lists;
   }
   std::string known;
   for (const Entry& entry : kDatasets) known += (known.empty() ? "" : ", ") + std::string(entry.name);
@@ -306,40 +394,25 @@ VideoLists read_video_lists(const AnnotationOptions& o) {
 }
 
 FoundVideos find_videos(const fs::path& root, const std::vector<ListedVideo>& list) {
-  std::error_code error;
-  AR_CHECK(fs::is_directory(root, error), root.string(), ": no such folder");
-  // Several files may share a name: then it finds none of them.
-  std::unordered_map<std::string, std::string> by_path, by_name;
-  const auto add_name = [&](const std::string& name, const std::string& path) {
-    const auto [at, fresh] = by_name.emplace(name, path);
-    if (!fresh && at->second != path) at->second.clear();
-  };
-  static const std::regex times("_[0-9]{6}_[0-9]{6}$");
-  for (const auto& entry :
-       fs::recursive_directory_iterator(root, fs::directory_options::follow_directory_symlink, error)) {
-    if (entry.is_directory()) continue;
-    const std::string path = fs::relative(entry.path(), root).generic_string();
-    const std::string stem = lower(entry.path().stem().string());
-    by_path.emplace(lower(path), path);
-    add_name(lower(entry.path().filename().string()), path);
-    add_name(stem, path);
-    if (const std::string id = std::regex_replace(stem, times, ""); id != stem) add_name(id, path);
-  }
-  AR_CHECK(!error, root.string(), ": ", error.message());
-  const auto look = [](const auto& map, const std::string& name) {
-    const auto at = map.find(name);
-    return at == map.end() ? std::string() : at->second;
-  };
-  FoundVideos found;
+  std::vector<fs::path> above;
+  VideoFiles files;
+  add_files(root, root, above, files);
+  std::set<std::string> classes, seen;
+  for (const ListedVideo& video : list) classes.insert(folder_of(video.name));
+  std::vector<std::pair<const ListedVideo*, std::string>> entries;
+  std::unordered_map<std::string, int64_t> claims;  // entries that mean a file
   for (const ListedVideo& video : list) {
-    const std::string name = lower(video.name), file = name.substr(name.rfind('/') + 1);
-    std::string path = look(by_path, name);
-    if (path.empty()) path = look(by_name, file);
-    if (path.empty()) path = look(by_name, std::regex_replace(file, times, ""));
-    if (path.empty())
-      found.missing.push_back(video.name);
+    if (!seen.insert(video.name).second) continue;
+    entries.emplace_back(&video, find_file(files, video.name, classes));
+    ++claims[entries.back().second];
+  }
+  FoundVideos found;
+  for (const auto& [video, path] : entries) {
+    const bool owned = path == video->name || (!path.empty() && claims[path] == 1);
+    if (owned)
+      found.videos.push_back({path, video->label, video->group});
     else
-      found.videos.push_back({path, video.label, video.group});
+      found.missing.push_back(video->name);
   }
   return found;
 }

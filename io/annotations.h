@@ -24,6 +24,9 @@ struct AnnotationOptions {
   std::filesystem::path data_dir;    // the videos
   std::filesystem::path annots_dir;  // the lists; not for "folder", and "kinetics400" may go without
   int fold = 1;                      // of UCF-101 and HMDB51: 1 to 3
+  /// The labels' names, when they are known before (those of a checkpoint, say). The lists' classes must be among them;
+  /// the others have no videos. Empty: the lists' own, and there must be two at least.
+  std::vector<std::string> classes = {};
 };
 
 /// "UCF-101", "HMDB51", "kinetics400", "folder".
@@ -37,7 +40,7 @@ std::vector<std::string> video_dataset_names();
 ///   kinetics400  train.csv and val.csv or validate.csv or test.csv (columns label, youtube_id, time_start, time_end);
 ///                without annots_dir the folders train/CLASS and val/CLASS. A group is one YouTube id.
 ///   folder       CLASS/VIDEO, all of them on both sides: who trains does not test here. Names like UCF-101's give
-///                groups, every other video is its own.
+///                groups, every other video is its own. Links are followed, but not back to the folder itself.
 VideoLists read_video_lists(const AnnotationOptions& options);
 
 /// Which group a name like "v_Archery_g08_c02.avi" belongs to: "g08"; "" for other names.
@@ -55,8 +58,11 @@ struct FoundVideos {
 };
 
 /// Looks the names up below a folder: by path, else by file name alone, else by file name without ending (Kinetics'
-/// "ID_000010_000020.mp4" also by "ID"), capitals counting as small letters, since published lists and folders differ
-/// there. Throws Error where the folder cannot be read.
+/// "ID_000010_000020.mp4" also by "ID", and "ID.mp4" by either), capitals counting as small letters where there is no
+/// exact match, since published lists and folders differ there. A file found by its name alone counts only if it lies
+/// in no folder of another class of the list, and is not what another entry means or could mean as well: no file serves
+/// two entries. An entry given twice counts once. Links are followed, but not in circles. Throws Error where a folder
+/// cannot be read.
 FoundVideos find_videos(const std::filesystem::path& root, const std::vector<ListedVideo>& list);
 
 }  // namespace ar::io

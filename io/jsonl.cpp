@@ -59,10 +59,15 @@ JsonLines::~JsonLines() { close(fd_); }
 
 void JsonLines::write(const Json& value) {
   const std::string line = line_of(value);
+  const off_t before = lseek(fd_, 0, SEEK_END);
   for (std::string_view rest = line; !rest.empty();) {
     const ssize_t n = ::write(fd_, rest.data(), rest.size());
     if (n < 0 && errno == EINTR) continue;
-    AR_CHECK(n > 0, path_.string(), ": cannot write: ", std::strerror(errno));
+    if (n <= 0) {
+      const int reason = errno;
+      (void)!ftruncate(fd_, before);  // or else the next line would join what was written; opening again repairs too
+      fail(path_.string(), ": cannot write: ", std::strerror(reason));
+    }
     rest.remove_prefix(size_t(n));
   }
 }

@@ -17,7 +17,8 @@ class JsonLines {
   JsonLines(const JsonLines&) = delete;
   JsonLines& operator=(const JsonLines&) = delete;
 
-  /// NaN and infinity are written as null; broken UTF-8 with U+FFFD.
+  /// NaN and infinity are written as null; broken UTF-8 with U+FFFD. Throws Error "PATH: ..." when the disk is full;
+  /// the file is then as before.
   void write(const nlohmann::json& value);
   /// Waits until the disk has it.
   void sync();

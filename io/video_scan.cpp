@@ -1,6 +1,7 @@
 #include "io/video_scan.h"
 
 #include <chrono>
+#include <fstream>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
@@ -127,6 +128,16 @@ ScannedVideo look_at(const fs::path& file) {
   return video;
 }
 
+/// Is a failure one of opening or reading? Then it may go better the next time; a broken video stays broken.
+bool may_pass(const fs::path& file, const std::string& bad) {
+  if (bad.starts_with("cannot be read (")) return true;  // it could not be opened
+  std::ifstream in(file, std::ios::binary);
+  std::vector<char> bytes(size_t{1} << 16);
+  while (in.read(bytes.data(), std::streamsize(bytes.size()))) {
+  }
+  return !in.eof();
+}
+
 }  // namespace
 
 VideoScan scan_videos(const fs::path& root, const std::vector<std::string>& paths, const VideoScanOptions& options) {
@@ -148,12 +159,14 @@ VideoScan scan_videos(const fs::path& root, const std::vector<std::string>& path
   }
 
   std::atomic<size_t> next = 0, done = 0;
-  std::vector<char> finished(to_do.size());
+  std::vector<char> lasting(to_do.size());  // is the result worth keeping?
   const auto stopped = [&] { return options.stop && options.stop->load(std::memory_order_relaxed); };
   const auto work = [&] {
     for (size_t k; !stopped() && (k = next++) < to_do.size(); ++done) {
-      scan.videos[to_do[k]] = look_at(root / paths[to_do[k]]);
-      finished[k] = 1;
+      const fs::path file = root / paths[to_do[k]];
+      ScannedVideo& video = scan.videos[to_do[k]];
+      video = look_at(file);
+      lasting[k] = video.bad.empty() || !may_pass(file, video.bad);
     }
   };
   {
@@ -166,7 +179,7 @@ VideoScan scan_videos(const fs::path& root, const std::vector<std::string>& path
   }
   scan.stopped = done < to_do.size();
   for (size_t k = 0; k < to_do.size(); ++k)
-    if (finished[k]) cache[paths[to_do[k]]] = {states[to_do[k]], scan.videos[to_do[k]]};
+    if (lasting[k]) cache[paths[to_do[k]]] = {states[to_do[k]], scan.videos[to_do[k]]};
   if (to_do.empty()) return scan;
   if (cache_path.empty()) {
     scan.cache_problem = "neither AR_CACHE nor HOME is set; the index of the videos is not kept";

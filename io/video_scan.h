@@ -31,7 +31,8 @@ struct VideoScanOptions {
   const std::atomic<bool>* stop = nullptr;
 };
 
-/// Indexes the videos at these paths below a root. An unreadable video is no error. Of the facts the index of a
+/// Indexes the videos at these paths below a root. An unreadable video is no error; a file that cannot be opened or
+/// read is tried again by the next scan. Of the facts the index of a
 /// remembered video holds the size, the time base, the start and the rates.
 VideoScan scan_videos(const std::filesystem::path& root, const std::vector<std::string>& paths,
                       const VideoScanOptions& options = {});

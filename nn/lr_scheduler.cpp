@@ -86,12 +86,11 @@ OneCycleLR::OneCycleLR(Optimizer& optimizer, const Options& options) : LrSchedul
 
 void OneCycleLR::set(Knobs knobs, int group, double, int64_t t) const {
   const Options& o = options_;
-  AR_CHECK(t <= o.total_steps, "OneCycleLR: step ", t, " is past the total of ", o.total_steps);
   const double top = o.max_lr[size_t(group)], start = top / o.div_factor, end = start / o.final_div_factor;
   const double peak = o.pct_start * double(o.total_steps) - 1, last = double(o.total_steps) - 1;
   const bool rising = double(t) <= peak;
   const double from = rising ? 0 : peak, to = rising ? peak : last;
-  const double u = to > from ? (double(t) - from) / (to - from) : 1;
+  const double u = to > from ? std::min(1.0, (double(t) - from) / (to - from)) : 1;
   *knobs.lr = rising ? between(o.anneal, start, top, u) : between(o.anneal, top, end, u);
   if (o.cycle_momentum)
     *knobs.momentum = rising ? between(o.anneal, o.max_momentum, o.base_momentum, u)

@@ -67,7 +67,7 @@ enum class Anneal { cosine, linear };
 
 /// Smith & Topin 2017 (arXiv 1708.07120), PyTorch's two phases: from max_lr / div_factor up to max_lr over the first
 /// pct_start of the steps, then down to max_lr / (div_factor * final_div_factor); momentum (Adam: beta1) runs against
-/// it. The last rate is reached at t = total_steps - 1, and a step past total_steps throws Error.
+/// it. The last rate is reached at t = total_steps - 1 and stays: a resumed run may have more steps than were planned.
 class OneCycleLR : public LrScheduler {
  public:
   struct Options {

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -60,6 +61,8 @@ class Part {
   }
   void remove() { ::unlink(path_.c_str()); }
 
+  std::string version;  ///< ETag or date of the file that it begins; empty: not known
+
  private:
   std::string path_;
   int file_ = -1;
@@ -88,16 +91,20 @@ class Attempt {
     set(CURLOPT_CONNECTTIMEOUT_MS, 15'000L);
     set_certificates(handle);
     set(CURLOPT_MAX_RECV_SPEED_LARGE, curl_off_t(request_.bytes_per_s));
-    set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+    set(CURLOPT_LOW_SPEED_LIMIT, slowest());
     set(CURLOPT_LOW_SPEED_TIME, std::max(1L, static_cast<long>(request_.stall_s)));
     // No CURLOPT_RESUME_FROM: that makes an error of a server that sends the whole file, which serves as well.
     const std::string range = std::to_string(start_) + "-";
     if (start_ > 0) set(CURLOPT_RANGE, range.c_str());
+    const std::unique_ptr<curl_slist, void (*)(curl_slist*)> same_version(
+        curl_slist_append(nullptr, ("If-Range: " + part_.version).c_str()), curl_slist_free_all);
+    if (start_ > 0 && !part_.version.empty()) set(CURLOPT_HTTPHEADER, same_version.get());
     set(CURLOPT_WRITEFUNCTION, &Attempt::on_body);
     set(CURLOPT_WRITEDATA, this);
     set(CURLOPT_XFERINFOFUNCTION, &Attempt::on_progress);
     set(CURLOPT_XFERINFODATA, this);
     set(CURLOPT_NOPROGRESS, 0L);
+    set(CURLOPT_ERRORBUFFER, error_);
     const CURLcode code = curl_easy_perform(handle);
     if (stopped(request_)) fail(request_.url, ": stopped");
     if (!disk_error_.empty()) fail(part_.path(), ": cannot be written: ", disk_error_);
@@ -115,8 +122,10 @@ class Attempt {
       if (status == 408 || status == 429 || status >= 500) return Result::lost;
       fail(request_.url, ": ", reason_);
     }
+    if (other_range_) return Result::start_over;
     if (code == CURLE_OK) return Result::complete;
-    reason_ = curl_easy_strerror(code);
+    // The details tell a slow server from one that does not answer.
+    reason_ = code == CURLE_OPERATION_TIMEDOUT && *error_ ? error_ : curl_easy_strerror(code);
     switch (code) {
       case CURLE_URL_MALFORMAT:
       case CURLE_UNSUPPORTED_PROTOCOL:
@@ -130,11 +139,36 @@ class Attempt {
     }
   }
 
+  /// Bytes a second below which a connection is lost; a rate that was asked for is never too slow.
+  long slowest() const {
+    const int64_t rate = request_.bytes_per_s;
+    return static_cast<long>(rate > 0 ? std::min(request_.stall_bytes, std::max<int64_t>(1, rate / 2))
+                                      : request_.stall_bytes);
+  }
+
+  /// A header of the answer; empty where it has none.
+  std::string header(const char* name) const {
+    curl_header* found = nullptr;
+    return curl_easy_header(handle_.get(), name, 0, CURLH_HEADER, -1, &found) == CURLHE_OK ? found->value : "";
+  }
+
+  /// What If-Range may name: a strong ETag, else the date.
+  std::string version() const {
+    const std::string tag = header("ETag");
+    return tag.starts_with('"') ? tag : header("Last-Modified");
+  }
+
   size_t append(const char* data, size_t bytes) {
     long status = 0;
     curl_easy_getinfo(handle_.get(), CURLINFO_RESPONSE_CODE, &status);
-    if (status >= 300) return bytes;                             // the text of an error or a redirect
-    if (start_ > 0 && status != 206) part_.clear(), start_ = 0;  // the whole file
+    if (status >= 300) return bytes;  // the text of an error or a redirect
+    if (!begun_) {
+      if (start_ > 0 && status != 206) part_.clear(), start_ = 0;  // the whole file
+      other_range_ = start_ > 0 && !header("Content-Range").starts_with(cat("bytes ", start_, "-"));
+      if (start_ == 0) part_.version = version();
+    }
+    begun_ = true;
+    if (other_range_) return 0;
     if (part_.append(data, bytes)) return bytes;
     disk_error_ = system_error();
     return 0;
@@ -152,8 +186,10 @@ class Attempt {
   const Download& request_;
   Part& part_;
   int64_t start_;
+  bool begun_ = false, other_range_ = false;
   std::unique_ptr<CURL, void (*)(CURL*)> handle_{nullptr, curl_easy_cleanup};
   std::string reason_, disk_error_;
+  char error_[CURL_ERROR_SIZE] = "";
 };
 
 void pause(const Download& request, double seconds) {

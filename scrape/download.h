@@ -18,12 +18,14 @@ struct Download {
   int attempts = 4;                         ///< of lost connections and answers of status 408, 429 and 5xx
   double pause_s = 1;                       ///< before the second attempt; doubles each time
   int64_t bytes_per_s = 0;                  ///< at most, on average over some seconds; 0: no limit
-  double stall_s = 30;                      ///< a connection without any byte for so long is lost
+  double stall_s = 30;                      ///< a connection slower than `stall_bytes` for so long is lost
+  int64_t stall_bytes = 512;                ///< per second
 };
 
 /// Fetches into "PATH.part" and renames when all bytes are there and `check` is content. A lost connection is taken up
-/// where it broke; so is a .part of an earlier process, if there is a check to tell whether the pieces belong together.
-/// If not, it starts over once. Throws Error ("URL: reason"; what `check` throws goes through).
+/// where it broke, unless the server has another version of the file by then; so is a .part of an earlier process, if
+/// there is a check to tell whether the pieces belong together. If not, it starts over once. Throws Error ("URL:
+/// reason"; what `check` throws goes through).
 void download(const Download& request);
 
 }  // namespace ar::scrape

@@ -61,12 +61,10 @@ struct Host {
 
 size_t on_body(const char* data, size_t, size_t size, void* user) {
   auto& job = *static_cast<Job*>(user);
-  if (job.body.size() + size > job.limit) {
-    job.too_large = true;
-    return 0;
-  }
-  job.body.append(data, size);
-  return size;
+  const size_t fits = std::min(size, job.limit - job.body.size());
+  job.body.append(data, fits);
+  job.too_large = fits < size;
+  return fits;
 }
 
 size_t on_header(const char* data, size_t, size_t size, void* user) {
@@ -205,9 +203,12 @@ struct FetchPool::State {
       handle = idle.back();
       idle.pop_back();
     }
-    if (handle == nullptr) return fail_job(*job, "network", "out of memory");
-    curl_easy_reset(handle);
     const bool robots = !job->robots_of.empty();
+    if (handle == nullptr) {
+      if (robots) return on_robots(*job, CURLE_OUT_OF_MEMORY, 0);
+      return fail_job(*job, "network", "out of memory");
+    }
+    curl_easy_reset(handle);
     ++job->attempt;
     job->body.clear();
     job->retry_after.clear();
@@ -226,7 +227,7 @@ struct FetchPool::State {
     curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::min(15.0, timeout) * 1000));
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_LIMIT, options.stall_bytes);
     curl_easy_setopt(handle, CURLOPT_LOW_SPEED_TIME, std::max(1L, static_cast<long>(options.stall_s)));
-    curl_easy_setopt(handle, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(job->limit));
+    if (!robots) curl_easy_setopt(handle, CURLOPT_MAXFILESIZE_LARGE, static_cast<curl_off_t>(job->limit));
     curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(handle, CURLOPT_WRITEDATA, job.get());
     curl_easy_setopt(handle, CURLOPT_HEADERFUNCTION, on_header);
@@ -295,17 +296,15 @@ struct FetchPool::State {
     });
   }
 
-  void on_robots(Job& job, CURLcode code, long status) {
+  void on_robots(const Job& job, CURLcode code, long status) {
     Host& host = hosts[job.robots_of];
-    if (code == CURLE_OK && is_redirect(status) && job.redirects < options.max_redirects) {
-      return;  // handled by the caller
-    }
+    if (job.too_large) code = CURLE_OK;  // its beginning counts (RFC 9309, 2.5)
     host.state = Host::Rules::kKnown;
     if (code == CURLE_OK && status == 200) {
       host.robots = Robots::parse(job.body);
     } else if (code == CURLE_OK && status >= 500) {
       host.robots = Robots::nothing();
-    }  // absent, or the host cannot be reached at all: then the image tells
+    }  // absent, redirected to nowhere, or the host cannot be reached at all: then the image tells
   }
 
   /// Whether the job goes on by itself at the place it was redirected to.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -12,8 +13,11 @@
 
 #include "apps/clips/generator.h"
 #include "apps/clips/naming.h"
+#include "apps/common/folder_lock.h"
+#include "apps/images/actions.h"
 #include "apps/report/progress.h"
 #include "apps/report/text.h"
+#include "io/crc32c.h"
 #include "io/jsonl.h"
 #include "io/video_reader.h"
 #include "scrape/download.h"
@@ -25,12 +29,26 @@ using nlohmann::json;
 
 namespace {
 
-bool is_address(const std::string& text) { return text.starts_with("http://") || text.starts_with("https://"); }
-
 /// The last part of an address's path.
 std::string file_name_of(const std::string& url) {
   std::string path = url.substr(0, url.find_first_of("?#"));
   return path.substr(path.rfind('/') + 1);
+}
+
+/// The name of an address's file, another for each address: "a-1b2c3d4e.mp4" for http://host/a.mp4.
+std::string own_name_of(const std::string& url) {
+  const std::string name = file_name_of(url);
+  const size_t dot = name.rfind('.');
+  char digits[16];
+  std::snprintf(digits, sizeof(digits), "-%08x", unsigned(io::crc32c(url)));
+  return safe_name(name.substr(0, dot)) + digits + name.substr(dot);
+}
+
+/// A text as it stands in one of yt-dlp's templates.
+std::string literal(const std::string& text) {
+  std::string doubled;
+  for (const char c : text) doubled.append(c == '%' ? 2 : 1, c);
+  return doubled;
 }
 
 std::string text_of(const json& line, const char* name) {
@@ -42,17 +60,16 @@ class Fetcher {
  public:
   explicit Fetcher(const FetchOptions& options)
       : options_(options),
-        archive_path_(options.out_dir + "/archive.txt"),
+        lock_(options.out_dir),
+        lines_path_(options.out_dir + "/.fetched.jsonl"),
         manifest_(options.out_dir + "/manifest.jsonl") {
-    for (const json& line : io::read_json_lines(manifest_.path())) ++have_[text_of(line, "action")];
-    std::ifstream archive(archive_path_);
-    for (std::string line; std::getline(archive, line);) archived_.insert(line);
+    for (const json& line : io::read_json_lines(manifest_.path())) remember(line);
+    list_fetched();  // by a run that was killed
   }
 
   FetchResult run(const std::vector<scrape::ActionClass>& actions) {
     for (const scrape::ActionClass& action : actions) {
-      const std::string folder = options_.out_dir + "/" + safe_name(action.name);
-      fs::create_directories(folder);
+      fs::create_directories(options_.out_dir + "/" + safe_name(action.name));
       result_.present += have_[action.name];
       for (const std::string& query : action.queries) {
         if (stopped()) return result_;
@@ -60,9 +77,9 @@ class Fetcher {
         if (wanted <= 0) break;
         try {
           if (is_address(query) && has_video_ending(file_name_of(query)))
-            fetch_file(action.name, query, folder);
+            fetch_file(action.name, query);
           else
-            fetch_by_program(action.name, query, folder, wanted);
+            fetch_by_program(action.name, query, wanted);
         } catch (const scrape::Error& e) {
           report(action.name, e.what());
         } catch (const Error& e) {
@@ -81,96 +98,116 @@ class Fetcher {
     ++result_.failed;
   }
 
-  void keep(const std::string& action, json line) {
-    line["action"] = action;
+  void remember(const json& line) {
+    ++have_[text_of(line, "action")];
+    urls_.insert(text_of(line, "url"));
+    files_.insert(text_of(line, "file"));
+  }
+
+  void list(const json& line) {
     manifest_.write(line);
-    ++have_[action];
+    remember(line);
+  }
+
+  /// Seconds; throws for what is no video, or too long.
+  double duration_of(const std::string& file, const std::string& url) const {
+    const double duration = io::VideoReader(file).facts().duration.value_or(0);
+    AR_CHECK(duration <= options_.max_duration, url, ": takes ", duration, " s, longer than allowed");
+    return duration;
+  }
+
+  void fetch_file(const std::string& action, const std::string& url) {
+    if (urls_.contains(url)) return;
+    const std::string name = file_name_of(url), file = safe_name(action) + "/" + own_name_of(url);
+    const std::string path = options_.out_dir + "/" + file;
+    // Files appear complete, and no other address has this name: one that is there was fetched by a run that was killed
+    // before it could list it.
+    if (!fs::exists(path)) download(url, path);
+    list({{"action", action},
+          {"url", url},
+          {"id", name.substr(0, name.rfind('.'))},
+          {"title", ""},
+          {"license", ""},
+          {"uploader", ""},
+          {"duration", duration_of(path, url)},
+          {"file", file}});
     ++result_.fetched;
   }
 
-  void fetch_file(const std::string& action, const std::string& url, const std::string& folder) {
-    const std::string mark = "url " + url;
-    if (archived_.contains(mark)) return;
-    const std::string name = file_name_of(url);
-    const size_t dot = name.rfind('.');
-    const std::string file = folder + "/" + safe_name(name.substr(0, dot)) + name.substr(dot);
-    AR_CHECK(!fs::exists(file), url, ": ", file, " is there already, from elsewhere");
+  void download(const std::string& url, const std::string& path) const {
     std::atomic<bool> stop = false;
     bool too_large = false;
-    double duration = 0;
-    scrape::Download request{.url = url, .path = file, .bytes_per_s = options_.rate};
+    scrape::Download request{.url = url, .path = path, .bytes_per_s = options_.rate};
     request.progress = [&](int64_t done, int64_t total) {
       too_large = std::max(done, total) > options_.max_bytes;
       if (too_large || stopped()) stop = true;
     };
     request.check = [&](const std::string& temporary) {
-      duration = io::VideoReader(temporary).facts().duration.value_or(0);
       AR_CHECK(int64_t(fs::file_size(temporary)) <= options_.max_bytes, url, ": is larger than allowed");
-      AR_CHECK(duration <= options_.max_duration, url, ": takes ", duration, " s, longer than allowed");
+      duration_of(temporary, url);
     };
     request.stop = &stop;
     try {
       scrape::download(request);
     } catch (...) {
       std::error_code ignored;
-      if (!stopped()) fs::remove(file + ".part", ignored);
+      if (!stopped()) fs::remove(path + ".part", ignored);
       AR_CHECK(!too_large, url, ": is larger than allowed");
       throw;
     }
-    keep(action, {{"url", url},
-                  {"id", name.substr(0, dot)},
-                  {"title", ""},
-                  {"license", ""},
-                  {"uploader", ""},
-                  {"duration", duration},
-                  {"file", fs::relative(file, options_.out_dir).string()}});
-    std::ofstream(archive_path_, std::ios::app) << mark << '\n';
-    archived_.insert(mark);
   }
 
-  /// Seconds of what yt-dlp fetched; none where it is no video or too long. Not every site tells the length beforehand.
-  std::optional<double> duration_of(const std::string& file, const json& line) {
+  /// The seconds of what yt-dlp fetched; removes it where it is no video or too long, as not every site tells the
+  /// length beforehand.
+  std::optional<double> keep_if_good(const std::string& path, const std::string& url) const {
     try {
-      const double duration = io::VideoReader(file).facts().duration.value_or(0);
-      AR_CHECK(duration <= options_.max_duration, text_of(line, "webpage_url"), ": takes ", duration,
-               " s, longer than allowed");
-      return duration;
+      return duration_of(path, url);
     } catch (const Error& e) {
       log_line("note: " + printable(e.what()) + "; removed");
       std::error_code ignored;
-      fs::remove(file, ignored);
+      fs::remove(path, ignored);
       return std::nullopt;
     }
   }
 
-  void fetch_by_program(const std::string& action, const std::string& query, const std::string& folder,
-                        int64_t wanted) {
-    const std::string lines = options_.out_dir + "/.fetched.jsonl", log = options_.out_dir + "/yt-dlp.log";
-    std::error_code ignored;
-    fs::remove(lines, ignored);
+  /// Lists what yt-dlp fetched: the first line is ours and names the action, the others are its own. Returns how many
+  /// videos are new.
+  int64_t list_fetched() {
+    int64_t fetched = 0;
+    std::string action;
+    for (const json& line : io::read_json_lines(lines_path_)) {
+      if (line.contains("action")) action = text_of(line, "action");
+      const std::string name = fs::path(text_of(line, "filepath")).filename();
+      const std::string file = safe_name(action) + "/" + name, path = options_.out_dir + "/" + file;
+      if (name.empty() || files_.contains(file) || !fs::exists(path)) continue;
+      const std::optional<double> duration = keep_if_good(path, text_of(line, "webpage_url"));
+      if (!duration) continue;
+      list({{"action", action},
+            {"url", text_of(line, "webpage_url")},
+            {"id", text_of(line, "id")},
+            {"title", text_of(line, "title")},
+            {"license", text_of(line, "license")},
+            {"uploader", text_of(line, "uploader")},
+            {"duration", *duration},
+            {"file", file}});
+      ++fetched;
+    }
+    fs::remove(lines_path_);
+    return fetched;
+  }
+
+  void fetch_by_program(const std::string& action, const std::string& query, int64_t wanted) {
+    const std::string folder = options_.out_dir + "/" + safe_name(action), log = options_.out_dir + "/yt-dlp.log";
+    io::JsonLines(lines_path_).write({{"action", action}});
     const auto log_before = fs::exists(log) ? fs::file_size(log) : 0;
     // Results that are archived or refused by a limit do not count, so more are looked at.
-    auto command = yt_dlp_arguments(query, folder, lines, wanted, 2 * wanted + have_[action], options_);
+    auto command = yt_dlp_arguments(query, folder, lines_path_, wanted, 2 * wanted + have_[action], options_);
     command.insert(command.begin(), options_.yt_dlp);
     scrape::Process program({.command = command, .environment = {}, .log = log});
     while (program.running() && !stopped()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
     program.kill();
-    int64_t fetched = 0;
-    for (const json& line : io::read_json_lines(lines)) {
-      const std::string file = text_of(line, "filepath");
-      if (file.empty() || !fs::exists(file)) continue;
-      const std::optional<double> duration = duration_of(file, line);
-      if (!duration) continue;
-      keep(action, {{"url", text_of(line, "webpage_url")},
-                    {"id", text_of(line, "id")},
-                    {"title", text_of(line, "title")},
-                    {"license", text_of(line, "license")},
-                    {"uploader", text_of(line, "uploader")},
-                    {"duration", *duration},
-                    {"file", fs::relative(file, options_.out_dir).string()}});
-      ++fetched;
-    }
-    fs::remove(lines, ignored);
+    const int64_t fetched = list_fetched();
+    result_.fetched += fetched;
     if (fetched > 0 || stopped()) return;
     std::ifstream written(log);
     written.seekg(std::streamoff(log_before));
@@ -182,10 +219,11 @@ class Fetcher {
   }
 
   const FetchOptions& options_;
-  std::string archive_path_;
+  FolderLock lock_;
+  std::string lines_path_;
   io::JsonLines manifest_;
   std::map<std::string, int64_t> have_;
-  std::set<std::string> archived_;
+  std::set<std::string> urls_, files_;  // that are listed
   FetchResult result_;
 };
 
@@ -215,10 +253,10 @@ std::vector<std::string> yt_dlp_arguments(const std::string& query, const std::s
                                         "--merge-output-format",
                                         "mp4",
                                         "--output",
-                                        folder + "/%(id)s.%(ext)s",
+                                        literal(folder) + "/%(id)s.%(ext)s",
                                         "--print-to-file",
                                         "after_move:%(.{id,title,webpage_url,license,uploader,duration,filepath})j",
-                                        lines};
+                                        literal(lines)};
   if (options.rate > 0) arguments.insert(arguments.end(), {"--limit-rate", std::to_string(options.rate)});
   // Whatever the query is, it is no option.
   arguments.insert(arguments.end(),
@@ -235,9 +273,6 @@ FetchResult fetch_videos(const std::vector<scrape::ActionClass>& actions, const 
   AR_CHECK(!needed || !scrape::find_program(options.yt_dlp).empty(), options.yt_dlp,
            ": is not installed, and searching needs it; install yt-dlp (https://github.com/yt-dlp/yt-dlp) or name it "
            "with --yt-dlp");
-  std::error_code code;
-  fs::create_directories(options.out_dir, code);
-  AR_CHECK(!code, options.out_dir, ": cannot be made (", code.message(), ")");
   return Fetcher(options).run(actions);
 }
 

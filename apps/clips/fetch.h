@@ -30,9 +30,10 @@ struct FetchResult {
 /// between.
 ///
 /// Leaves out_dir/CLASS/*.mp4 (or as the file is), manifest.jsonl with a line per video {"action", "url", "id",
-/// "title", "license", "uploader", "duration", "file"}, archive.txt (yt-dlp's, so that nothing is fetched twice; also
-/// addresses) and yt-dlp.log. What fails is reported on standard error, the rest goes on. Throws Error when yt-dlp is
-/// needed and missing, or out_dir cannot be written.
+/// "title", "license", "uploader", "duration", "file"}, archive.txt (yt-dlp's, so that nothing is fetched twice) and
+/// yt-dlp.log. What a killed run fetched and did not list is listed by the next. What fails is reported on standard
+/// error, the rest goes on. Throws Error when yt-dlp is needed and missing, out_dir cannot be written, or another run
+/// writes there.
 FetchResult fetch_videos(const std::vector<scrape::ActionClass>& actions, const FetchOptions& options);
 
 /// yt-dlp's arguments for one search or address: at most `count` videos into `folder`, a JSON line for each in `lines`.

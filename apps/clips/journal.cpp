@@ -1,15 +1,13 @@
 #include "apps/clips/journal.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 
+#include "apps/common/folder_lock.h"
 #include "io/atomic_file.h"
 #include "io/jsonl.h"
 #include "io/utf8.h"
@@ -51,26 +49,13 @@ std::string number(double value, const char* format) {
 }  // namespace
 
 struct Journal::File {
-  explicit File(const std::string& folder) {
-    std::error_code code;
-    fs::create_directories(folder, code);
-    AR_CHECK(!code, folder, ": cannot be made (", code.message(), ")");
-    const std::string path = folder + "/.lock";
-    lock = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    AR_CHECK(lock >= 0, folder, ": cannot be written (", std::strerror(errno), ")");
-    if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
-      ::close(lock);
-      fail(folder, ": another run is writing here; wait for it, or choose another folder");
-    }
-  }
-  ~File() { ::close(lock); }
-  int lock = -1;
-  std::optional<io::JsonLines> lines;
+  explicit File(const std::string& folder) : lock(folder), lines(folder + "/journal.jsonl") {}
+  FolderLock lock;
+  io::JsonLines lines;
 };
 
 Journal::Journal(const std::string& folder, const json& settings)
     : folder_(folder), file_(std::make_unique<File>(folder)) {
-  file_->lines.emplace(folder + "/journal.jsonl");
   load(settings);
 }
 
@@ -114,7 +99,7 @@ void Journal::load(const json& settings) {
   if (!begun) append({{"event", "run"}, {"version", AR_VERSION}, {"settings", settings}});
 }
 
-void Journal::append(const json& event) { file_->lines->write(event); }
+void Journal::append(const json& event) { file_->lines.write(event); }
 
 VideoRecord Journal::begin(const std::string& path) {
   const std::lock_guard lock(mutex_);

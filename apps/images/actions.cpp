@@ -33,6 +33,8 @@ std::string trouble_with(const std::string& name) {
 
 }  // namespace
 
+bool is_address(const std::string& query) { return query.starts_with("http://") || query.starts_with("https://"); }
+
 std::vector<scrape::ActionClass> read_actions(const std::string& path, const std::string& suffix) {
   std::ifstream file(path, std::ios::binary);
   AR_CHECK(file, path, ": cannot read the list of classes, ", std::strerror(errno));
@@ -56,7 +58,9 @@ std::vector<scrape::ActionClass> read_actions(const std::string& path, const std
       queries = end == std::string_view::npos ? std::string_view() : queries.substr(end + 1);
     }
     if (one.queries.empty()) one.queries.push_back(one.name);
-    for (std::string& query : one.queries) query += suffix.empty() ? "" : " " + suffix;
+    for (std::string& query : one.queries) {
+      if (!suffix.empty() && !is_address(query)) query += " " + suffix;
+    }
     classes.push_back(std::move(one));
   }
   AR_CHECK(!file.bad(), path, ": cannot read the list of classes, ", std::strerror(errno));

@@ -65,9 +65,12 @@ struct RunLog::State {
   bool enabled() const { return !options.folder.empty(); }
 
   io::EventFile& events(const std::string& split) {
-    auto& file = event_files[split];
-    if (!file) file = std::make_unique<io::EventFile>(options.folder / split, options.resume_step + 1);
-    return *file;
+    auto found = event_files.find(split);
+    if (found == event_files.end())  // only what could be opened is kept
+      found =
+          event_files.emplace(split, std::make_unique<io::EventFile>(options.folder / split, options.resume_step + 1))
+              .first;
+    return *found->second;
   }
 
   void open() {

@@ -1,6 +1,7 @@
 #include "apps/train/image_data.h"
 
 #include <algorithm>
+#include <set>
 
 #include "apps/report/progress.h"
 
@@ -24,6 +25,25 @@ std::vector<int64_t> picked(const std::vector<int64_t>& from, const std::vector<
   result.reserve(positions.size());
   for (int64_t p : positions) result.push_back(from[size_t(p)]);
   return result;
+}
+
+/// Leaves out of a validation folder what is also trained on, and says so.
+void leave_out_shared(const ScannedFolder& training, ScannedFolder& validation) {
+  const std::string root = validation.folder.root.string();
+  const std::vector<int64_t> seen = io::also_in(training.scan, training.usable, validation.scan, validation.usable);
+  if (seen.empty()) return;
+  std::set<int64_t> before, left;
+  const auto label_of = [&](int64_t i) { return validation.folder.files[size_t(i)].label; };
+  for (int64_t i : validation.usable) before.insert(label_of(i));
+  std::erase_if(validation.usable, [&](int64_t i) { return std::find(seen.begin(), seen.end(), i) != seen.end(); });
+  for (int64_t i : validation.usable) left.insert(label_of(i));
+  log_line("note: " + std::to_string(seen.size()) + " images of " + root +
+           " are also among those to train on; they are left out of the validation");
+  for (int64_t label : before)
+    if (!left.contains(label))
+      log_line("note: no image is left to validate class '" + validation.folder.classes[size_t(label)] + "' on");
+  AR_CHECK(!validation.usable.empty(), root,
+           ": all of its images are also among those to train on; validate on others");
 }
 
 }  // namespace
@@ -79,12 +99,8 @@ ImageData prepare_image_data(const ImageDataOptions& o) {
            " images are left for training, ", o.at_least, " are needed (the batch size)");
   if (!o.validation_dir.empty()) {
     ScannedFolder other = scan_folder(o.validation_dir, data.classes, {}, o.stop);
-    const std::vector<int64_t> seen = io::also_in(main.scan, main.usable, other.scan, other.usable);
-    std::erase_if(other.usable, [&](int64_t i) { return std::find(seen.begin(), seen.end(), i) != seen.end(); });
-    if (!seen.empty())
-      log_line("note: " + std::to_string(seen.size()) + " images of " + o.validation_dir.string() +
-               " are also among those to train on; they are left out of the validation");
     io::check_enough(other.folder, other.usable, 1);
+    leave_out_shared(main, other);
     data.validation = std::make_shared<io::ImageDataset>(other.folder, other.usable, evaluation);
   } else if (!split.validation.empty()) {
     data.validation = std::make_shared<io::ImageDataset>(main.folder, split.validation, evaluation);

@@ -34,7 +34,8 @@ struct ImageData {
 };
 
 /// Reads each picture once (or asks the cache), reports what it finds on the terminal, and splits. Throws Error as
-/// list_images() and check_enough() do, and when `stop` was set meanwhile.
+/// list_images() and check_enough() do, when all of validation_dir is also in data_dir, and when `stop` was set
+/// meanwhile.
 ImageData prepare_image_data(const ImageDataOptions& options);
 
 /// A folder's readable pictures, with bad ones listed as above.

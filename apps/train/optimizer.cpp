@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "apps/train/loaders.h"
+
 namespace ar::apps {
 
 ParameterGroups split_parameters(const nn::Module& model, const nn::Module& extractor) {
@@ -42,28 +44,28 @@ std::unique_ptr<optim::Optimizer> make_optimizer(const TrainOptions& o, const Pa
 
 std::unique_ptr<optim::LrScheduler> make_scheduler(const TrainOptions& o, optim::Optimizer& optimizer,
                                                    int64_t samples) {
-  const int64_t batches = (samples + o.batch_size - 1) / o.batch_size;
+  const int64_t batches = training_batches(o, samples);
   const int64_t steps_per_epoch = (batches + o.grad_accum_steps - 1) / o.grad_accum_steps;
   const int64_t total = o.epochs * steps_per_epoch;
   const optim::Warmup warmup{.steps = std::llround(o.warmup_epochs * double(steps_per_epoch))};
-  if (o.scheduler == "OneCycle") {
+  const std::string kind = total > 0 ? o.scheduler : "None";  // without a step there is nothing to schedule
+  if (kind == "OneCycle") {
     AR_CHECK(warmup.steps == 0, "--warmup-epochs: OneCycle has a rise of its own; leave it out");
     std::vector<double> peaks;
     for (int g = 0; g < optimizer.num_groups(); ++g) peaks.push_back(10 * *optimizer.knobs(g).lr);
     return std::make_unique<optim::OneCycleLR>(optimizer,
                                                optim::OneCycleLR::Options{.max_lr = peaks, .total_steps = total});
   }
-  if (o.scheduler == "Cosine") {
+  if (kind == "Cosine") {
     AR_CHECK(warmup.steps < total, "--warmup-epochs ", o.warmup_epochs, ": must be less than the ", o.epochs,
              " epochs");
     return std::make_unique<optim::CosineLR>(optimizer,
                                              optim::CosineLR::Options{.total_steps = total, .warmup = warmup});
   }
-  AR_CHECK(o.scheduler == "None" || o.scheduler == "Step", "--scheduler ", o.scheduler,
-           ": not one of None, OneCycle, Step, Cosine");
+  AR_CHECK(kind == "None" || kind == "Step", "--scheduler ", kind, ": not one of None, OneCycle, Step, Cosine");
   return std::make_unique<optim::StepLR>(
       optimizer, optim::StepLR::Options{.step_size = o.lr_step_size > 0 ? o.lr_step_size : steps_per_epoch,
-                                        .gamma = o.scheduler == "Step" ? 0.1 : 1.0,
+                                        .gamma = kind == "Step" ? 0.1 : 1.0,
                                         .warmup = warmup});
 }
 

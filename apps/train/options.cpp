@@ -24,7 +24,9 @@ void add_train_options(CLI::App& app, TrainOptions& o) {
   data->add_option("--validation-split", o.validation_split,
                    "share of each class that is kept for validation; 0: no validation")
       ->check(CLI::Range(0.0, 0.9));
-  data->add_option("--batch-size", o.batch_size, "samples per step")->check(CLI::PositiveNumber);
+  data->add_option("--batch-size", o.batch_size,
+                   "samples per step; a last batch of one sample is left out (batch norm cannot train on one)")
+      ->check(CLI::PositiveNumber);
   data->add_option("--data-loader-workers", o.data_loader_workers, "threads that read data ahead; 0: none")
       ->check(CLI::Range(0, 256));
 

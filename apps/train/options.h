@@ -33,10 +33,10 @@ struct TrainOptions {
   double label_smoothing = 0;
   double clip_norm = 0;  // 0: no clipping
   // the run
-  std::string resume_checkpoint;  // a path, or "auto": the last state beside save_checkpoint if there is one
+  std::string resume_checkpoint = {};  // a path, or "auto": the last state beside save_checkpoint if there is one
   std::filesystem::path save_checkpoint = "models/model.pt";
   double checkpoint_minutes = 10;
-  std::filesystem::path logdir;
+  std::filesystem::path logdir = {};
   uint64_t seed = 0;
   bool no_cuda_graph = false;
 };

@@ -15,6 +15,15 @@ std::filesystem::path previous(const std::filesystem::path& file) {
   return file.parent_path() / name;
 }
 
+/// "model.pt" for "model.last.pt"; a state of another name is a best one itself.
+std::filesystem::path best_beside(const std::filesystem::path& resumed) {
+  const std::filesystem::path stem = resumed.stem();
+  if (stem.extension() != ".last") return resumed;
+  std::filesystem::path name = stem.stem();
+  name += resumed.extension();
+  return resumed.parent_path() / name;
+}
+
 }  // namespace
 
 std::optional<io::Value> resumed_checkpoint(const TrainOptions& o) {
@@ -37,6 +46,19 @@ void set_aside_earlier_run(const TrainOptions& o) {
       std::filesystem::rename(file, previous(file));
       log_line("note: " + file.string() + " of an earlier run is now " + previous(file).string());
     }
+}
+
+bool bring_best(const TrainOptions& o) {
+  const bool automatic = o.resume_checkpoint == "auto";
+  const std::filesystem::path best = automatic ? o.save_checkpoint : best_beside(o.resume_checkpoint);
+  const bool moves = std::filesystem::weakly_canonical(best) != std::filesystem::weakly_canonical(o.save_checkpoint);
+  if (moves) set_aside_earlier_run(o);
+  if (!std::filesystem::exists(best)) return false;
+  if (moves) {
+    io::save_checkpoint_file(o.save_checkpoint.string(), io::load_checkpoint_file(best.string()));
+    log_line("the best state so far: " + o.save_checkpoint.string() + ", from " + best.string());
+  }
+  return true;
 }
 
 std::filesystem::path log_path(const TrainOptions& o, std::string_view name) {

@@ -20,6 +20,10 @@ void prepare_output(const TrainOptions& options);
 /// fail any more but the training.
 void set_aside_earlier_run(const TrainOptions& options);
 
+/// Of a resumed run: brings the best state so far to --save-checkpoint when the run goes on under another name, and
+/// sets aside what lies there. False: there is no best state. Throws Error when it cannot be read or written.
+bool bring_best(const TrainOptions& options);
+
 /// A log file: in --logdir, or else beside the checkpoint with its name in front ("model.bad-files.tsv").
 std::filesystem::path log_path(const TrainOptions& options, std::string_view name);
 

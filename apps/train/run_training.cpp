@@ -13,7 +13,9 @@ int run_training(Trainer& trainer, const TrainingRun& run) {
   TrainLog observer(log, run.sizes, [&](const EpochReport& epoch) {
     if (log.enabled() && run.log_epoch) run.log_epoch(log, epoch);
   });
-  if (!run.resumed) {
+  if (run.resumed) {
+    if (!bring_best(run.train)) trainer.forget_best();
+  } else {
     if (log.enabled() && run.log_samples) run.log_samples(log);
     set_aside_earlier_run(run.train);
   }
@@ -23,12 +25,12 @@ int run_training(Trainer& trainer, const TrainingRun& run) {
   try {
     finished = trainer.run(observer, StopSignal::flag());
   } catch (const Error& e) {
-    log.finish(false);
+    observer.run_ends(false);
     if (!std::filesystem::exists(last)) throw;
     fail(e.what(), "; ", last.string(),
          " holds the state of the last save, from which --resume-checkpoint auto goes on");
   }
-  log.finish(finished);
+  observer.run_ends(finished);
   if (finished) return 0;
   log_line("stopped; all is in " + last.string() +
            ", and the same command with --resume-checkpoint auto goes on from it");

@@ -11,6 +11,12 @@ static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_alw
 
 constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP};
 
+bool is_ignored(int signal) {
+  struct sigaction present = {};
+  sigaction(signal, nullptr, &present);
+  return present.sa_handler == SIG_IGN;
+}
+
 }  // namespace
 
 StopSignal::StopSignal() {
@@ -22,11 +28,13 @@ StopSignal::StopSignal() {
     stop = true;
   };
   action.sa_flags = int(SA_RESETHAND | SA_RESTART);  // the second one finds the default handler
-  for (int signal : kSignals) sigaction(signal, &action, nullptr);
+  for (int signal : kSignals)
+    if (!is_ignored(signal)) sigaction(signal, &action, nullptr);
 }
 
 StopSignal::~StopSignal() {
-  for (int signal : kSignals) std::signal(signal, SIG_DFL);
+  for (int signal : kSignals)
+    if (!is_ignored(signal)) std::signal(signal, SIG_DFL);
 }
 
 int StopSignal::received() { return which; }

@@ -5,7 +5,8 @@
 namespace ar::apps {
 
 /// While it lives, the first SIGINT or SIGTERM (also SIGHUP: a closed terminal) sets the flag; the second ends the
-/// program at once, as without it. One at a time in a process.
+/// program at once, as without it. A signal that was ignored before (SIGHUP under nohup) stays so. One at a time in a
+/// process.
 class StopSignal {
  public:
   StopSignal();

@@ -60,7 +60,7 @@ void TrainLog::step_ends(const StepReport& r) {
   const double epoch = double(r.epoch) + double(r.scores.count()) / double(std::max<int64_t>(sizes_.training, 1));
   std::vector<std::pair<std::string, double>> values{{"loss", r.loss}, {"lr", r.lr.front()}};
   if (r.lr.size() > 1) values.emplace_back("lr_head", r.lr.back());
-  log_.scalars("steps", r.step, epoch, values);
+  log([&] { log_.scalars("steps", r.step, epoch, values); });
 }
 
 void TrainLog::validation_begins() {
@@ -83,10 +83,26 @@ void TrainLog::epoch_ends(const EpochReport& r) {
   training.emplace_back("lr", r.lr.front());
   training.emplace_back("rate", rate_);
   training.emplace_back("data_wait", waiting_);
-  log_.scalars("train", r.step, double(r.epoch), training);
-  if (r.validation) log_.scalars("validation", r.step, double(r.epoch), values_of(*r.validation));
-  if (on_epoch_) on_epoch_(r);
-  log_.flush();
+  log([&] {
+    log_.scalars("train", r.step, double(r.epoch), training);
+    if (r.validation) log_.scalars("validation", r.step, double(r.epoch), values_of(*r.validation));
+    if (on_epoch_) on_epoch_(r);
+    log_.flush();
+  });
+}
+
+void TrainLog::run_ends(bool success) {
+  log([&] { log_.finish(success); });
+}
+
+void TrainLog::log(const std::function<void()>& write) {
+  if (log_failed_) return;
+  try {
+    write();
+  } catch (const std::exception& e) {
+    log_failed_ = true;
+    log_line(std::string("note: the log ends here, the training goes on: ") + e.what());
+  }
 }
 
 }  // namespace ar::apps

@@ -15,7 +15,8 @@ class TrainLog : public TrainObserver {
     int64_t epochs = 0, training = 0, validation = 0;  // samples
     std::string unit = "images";
   };
-  /// The log must outlive it. `on_epoch` is called when an epoch is logged: for reports.
+  /// The log must outlive it. `on_epoch` is called when an epoch is logged: for reports. When the log or a report
+  /// cannot be written (a full disk), a note says so and nothing is logged from then on: the training is worth more.
   TrainLog(RunLog& log, Sizes sizes, std::function<void(const EpochReport&)> on_epoch = nullptr);
 
   void epoch_begins(int64_t epoch, int64_t done) override;
@@ -24,9 +25,14 @@ class TrainLog : public TrainObserver {
   void validation_begins() override;
   void validation_step(int64_t samples) override;
   void epoch_ends(const EpochReport& report) override;
+  /// The last entry of the log.
+  void run_ends(bool success);
 
  private:
+  void log(const std::function<void()>& write);
+
   RunLog& log_;
+  bool log_failed_ = false;
   Sizes sizes_;
   std::function<void(const EpochReport&)> on_epoch_;
   std::optional<Progress> progress_;

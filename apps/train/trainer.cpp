@@ -1,5 +1,6 @@
 #include "apps/train/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "apps/train/late_metrics.h"
@@ -20,7 +21,10 @@ std::filesystem::path last_checkpoint(const std::filesystem::path& checkpoint) {
 }
 
 Trainer::Trainer(Parts parts, TrainerOptions options)
-    : parts_(std::move(parts)), options_(std::move(options)), last_save_(std::chrono::steady_clock::now()) {
+    : parts_(std::move(parts)),
+      options_(std::move(options)),
+      lr_(parts_.scheduler.last_lr()),
+      last_save_(std::chrono::steady_clock::now()) {
   parts_.forward = [forward = std::move(parts_.forward)](const std::vector<Tensor>& inputs) {
     const profile::Span span("phase", "forward");
     return forward(inputs);
@@ -51,14 +55,16 @@ bool Trainer::run(TrainObserver& observer, const std::atomic<bool>& stop) {
                          .validation = metrics ? &*metrics : nullptr,
                          .best = best,
                          .seconds = seconds.count(),
-                         .lr = parts_.scheduler.last_lr()});
+                         .lr = lr_});
   }
   return true;
 }
 
 bool Trainer::train_epoch(TrainObserver& observer, const std::atomic<bool>& stop, nn::StepGraph* graph) {
   parts_.model.train();
-  parts_.training.start(uint64_t(epoch_), batch_);
+  parts_.training.start(uint64_t(epoch_));
+  // Where samples vanished since the checkpoint, the epoch may be shorter than what was done of it.
+  if (batch_ > 0) parts_.training.start(uint64_t(epoch_), std::min(batch_, parts_.training.batches()));
   observer.epoch_begins(epoch_, scores_.count());
   while (const auto batch = parts_.training.next()) {
     const PhiloxState random = default_generator().state();
@@ -72,6 +78,7 @@ bool Trainer::train_epoch(TrainObserver& observer, const std::atomic<bool>& stop
     scores_.add(learnt.log_probs.wait(), batch->labels, loss);
     const bool last = batch->number + 1 == parts_.training.batches();
     if (accumulated_ < options_.grad_accum_steps && !last) continue;
+    lr_ = parts_.scheduler.last_lr();  // the rates of this step: update() sets those of the next
     update();
     batch_ = batch->number + 1;  // moves from step to step: gradients that wait for one are not saved
     observer.step_ends({.epoch = epoch_,
@@ -79,7 +86,7 @@ bool Trainer::train_epoch(TrainObserver& observer, const std::atomic<bool>& stop
                         .loss = loss,
                         .wait_seconds = parts_.training.wait_seconds(),
                         .scores = scores_,
-                        .lr = parts_.scheduler.last_lr()});
+                        .lr = lr_});
     if (stop) return false;
     const std::chrono::duration<double> unsaved = std::chrono::steady_clock::now() - last_save_;
     if (options_.checkpoint_minutes > 0 && unsaved.count() > 60 * options_.checkpoint_minutes) save_last();
@@ -190,6 +197,11 @@ bool Trainer::is_best(const ClassificationMetrics* metrics) {
   return true;
 }
 
+void Trainer::forget_best() {
+  best_top1_ = -1;
+  best_loss_ = 0;
+}
+
 void Trainer::save_last() {
   if (options_.checkpoint.empty()) return;
   save(last_checkpoint(options_.checkpoint));
@@ -232,6 +244,7 @@ void Trainer::load_state(const io::Value& state) {
   scores_ = RunningScores::from_value(state.at("scores"));
   best_top1_ = state.at("best").at("top1").real();
   best_loss_ = state.at("best").at("loss").real();
+  lr_ = parts_.scheduler.last_lr();
 }
 
 }  // namespace ar::apps

@@ -55,7 +55,7 @@ struct StepReport {
   double loss = 0;              // of this batch
   double wait_seconds = 0;      // for data, in this epoch so far
   const RunningScores& scores;  // of this epoch so far
-  std::vector<double> lr;       // of each parameter group
+  std::vector<double> lr;       // of this step, for each parameter group
 };
 
 struct EpochReport {
@@ -64,7 +64,7 @@ struct EpochReport {
   const ClassificationMetrics* validation = nullptr;  // null without validation data
   bool best = false;
   double seconds = 0;
-  std::vector<double> lr;
+  std::vector<double> lr;  // of its last step
 };
 
 /// Told what happens, to show and to log it.
@@ -115,6 +115,8 @@ class Trainer {
   io::Value state() const;
   /// Throws Error where it does not fit. The weights are not touched: whoever made the model loads them.
   void load_state(const io::Value& state);
+  /// The next epoch's state is the best: for a resumed run whose best state has been lost.
+  void forget_best();
 
   int64_t step() const { return step_; }
 
@@ -140,6 +142,7 @@ class Trainer {
   int64_t epoch_ = 0, batch_ = 0, step_ = 0;  // batch_: batches of this epoch that are done
   RunningScores scores_;
   double best_top1_ = -1, best_loss_ = 0;
+  std::vector<double> lr_;   // of the last step; before the first, of the next
   int64_t accumulated_ = 0;  // batches whose gradients wait for the next step
   double accumulated_weight_ = 0;
   std::chrono::steady_clock::time_point last_save_;

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstring>
 #include <future>
+#include <map>
 #include <numeric>
+#include <utility>
 
 #include "apps/model/machine.h"
 #include "apps/report/progress.h"
@@ -53,6 +55,48 @@ std::vector<int64_t> positions(const std::vector<int64_t>& wanted, const std::ve
     result.push_back(at - all.begin());
   }
   return result;
+}
+
+/// What a file keeps of one view: features (N,F) of N frames, ascending.
+struct KeptView {
+  std::vector<int64_t> frames;
+  Tensor features;
+};
+
+/// A file's entries; none where it is not there or damaged.
+io::Value load_file(const fs::path& file) try {
+  std::error_code error;
+  return fs::exists(file, error) ? io::load_checkpoint_file(file.string()) : io::Value();
+} catch (const Error&) {
+  return {};
+}
+
+/// No frames where there is no such entry, or it is damaged.
+KeptView kept_view(const io::Value& saved, const std::string& name, int64_t width) try {
+  const auto entry = saved.find(name);
+  if (!entry) return {};
+  KeptView kept{entry->at("frames").tensor().to_vector<int64_t>(), entry->at("features").tensor()};
+  AR_CHECK(kept.features.shape() == Dims({int64_t(kept.frames.size()), width}), "not its shape");
+  return kept;
+} catch (const Error&) {
+  return {};
+}
+
+/// An entry of what was kept and what is new.
+io::Value merged(const KeptView& kept, const std::vector<int64_t>& frames, const Tensor& features) {
+  std::map<int64_t, Tensor> rows;
+  for (size_t i = 0; i < kept.frames.size(); ++i) rows[kept.frames[i]] = kept.features[int64_t(i)];
+  for (size_t i = 0; i < frames.size(); ++i) rows[frames[i]] = features[int64_t(i)];
+  std::vector<int64_t> numbers;
+  std::vector<Tensor> all;
+  for (const auto& [frame, row] : rows) {
+    numbers.push_back(frame);
+    all.push_back(row.unsqueeze(0));
+  }
+  io::Value entry;
+  entry["frames"] = from_vector(numbers, {int64_t(numbers.size())});
+  entry["features"] = ops::cat(all, 0);
+  return entry;
 }
 
 /// A part of a job: what is decoded in one piece.
@@ -125,19 +169,14 @@ fs::path FrameFeatures::file_of(const io::ClipVideo& video) const {
 
 Tensor FrameFeatures::load(const FrameJob& job, const std::vector<FrameWindow>& views) const try {
   if (folder_.empty()) return {};
-  const fs::path file = file_of(*job.video);
-  if (!fs::exists(file)) return {};
-  const io::Value saved = io::load_checkpoint_file(file.string());
+  const io::Value saved = load_file(file_of(*job.video));
   std::vector<Tensor> parts;
   for (const FrameWindow& view : views) {
-    const auto entry = saved.find(name_of(view));
-    if (!entry) return {};
-    const std::vector<int64_t> at = positions(job.frames, entry->at("frames").tensor().to_vector<int64_t>());
+    const KeptView kept = kept_view(saved, name_of(view), model_.feature_size());
+    const std::vector<int64_t> at = positions(job.frames, kept.frames);
     if (at.size() != job.frames.size()) return {};
-    const Tensor all = entry->at("features").tensor();
-    AR_CHECK(all.rank() == 2 && all.size(1) == model_.feature_size() && all.size(0) > at.back(), "not its shape");
-    const Tensor part = empty({int64_t(at.size()), all.size(1)});
-    for (size_t i = 0; i < at.size(); ++i) part[int64_t(i)].copy_from(all[at[i]]);
+    const Tensor part = empty({int64_t(at.size()), model_.feature_size()});
+    for (size_t i = 0; i < at.size(); ++i) part[int64_t(i)].copy_from(kept.features[at[i]]);
     parts.push_back(part.unsqueeze(0));
   }
   return ops::cat(parts, 0);
@@ -145,22 +184,18 @@ Tensor FrameFeatures::load(const FrameJob& job, const std::vector<FrameWindow>& 
   return {};  // damaged: it is computed again and written over
 }
 
-void FrameFeatures::save(const FrameJob& job, const std::vector<FrameWindow>& views, const Tensor& features) const {
+void FrameFeatures::save(const FrameJob& job, const std::vector<FrameWindow>& views, const Tensor& features) try {
   if (folder_.empty()) return;
-  const std::string file = file_of(*job.video).string();
-  io::Value value;
-  try {  // other views, of an earlier run, stay
-    if (fs::exists(file)) value = io::load_checkpoint_file(file);
-  } catch (const Error&) {
-    value = {};
-  }
+  const fs::path file = file_of(*job.video);
+  io::Value value = load_file(file);  // other views and frames, of an earlier run, stay
   for (size_t v = 0; v < views.size(); ++v) {
-    io::Value entry;
-    entry["frames"] = from_vector(job.frames, {int64_t(job.frames.size())});
-    entry["features"] = features[int64_t(v)];
-    value[name_of(views[v])] = std::move(entry);
+    const std::string name = name_of(views[v]);
+    value[name] = merged(kept_view(value, name, model_.feature_size()), job.frames, features[int64_t(v)]);
   }
-  io::save_checkpoint_file(file, value);
+  io::save_checkpoint_file(file.string(), value);
+} catch (const Error& e) {
+  if (!std::exchange(save_failed_, true))
+    log_line(std::string("note: ") + e.what() + "; features that cannot be written are computed again the next time");
 }
 
 bool FrameFeatures::compute(const std::vector<FrameJob>& jobs, const std::vector<FrameWindow>& views,

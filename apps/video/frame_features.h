@@ -26,7 +26,8 @@ struct FrameJob {
 class FrameFeatures {
  public:
   /// `folder` keeps what was computed, by a hash of the extractor's weights and of how frames are scaled and
-  /// normalised; empty: nothing is kept. The model must outlive it, and not change.
+  /// normalised; empty: nothing is kept. Where it cannot be written, a note says so. The model must outlive it, and not
+  /// change.
   FrameFeatures(VideoModel& model, const VideoModelInfo& info, const std::filesystem::path& folder);
 
   /// Calls `ready` with f32 (views, frames, F) of each job in order, or with an undefined tensor and the reason where
@@ -42,12 +43,13 @@ class FrameFeatures {
   Tensor extract(const Tensor& frames, const FrameWindow& view) const;
   std::filesystem::path file_of(const io::ClipVideo& video) const;
   Tensor load(const FrameJob& job, const std::vector<FrameWindow>& views) const;
-  void save(const FrameJob& job, const std::vector<FrameWindow>& views, const Tensor& features) const;
+  void save(const FrameJob& job, const std::vector<FrameWindow>& views, const Tensor& features);
 
   VideoModel& model_;
   VideoModelInfo info_;
   std::filesystem::path folder_;
   int64_t computed_ = 0, reused_ = 0;
+  bool save_failed_ = false;
 };
 
 /// The usual folder for them: "features" in io::cache_root().

@@ -38,7 +38,8 @@ void check_missing(const VideoDataOptions& o, const VideoSet& set, size_t listed
   if (o.allow_missing || double(set.missing.size()) <= kMissingAllowed * double(listed)) return;
   fail(o.lists.data_dir.string(), ": ", set.missing.size(), " of ", listed,
        " listed videos are missing, the first: ", set.missing.front(), "; is this the right folder for ",
-       o.lists.annots_dir.string(), "? --allow-missing goes on without them");
+       o.lists.annots_dir.empty() ? "--dataset " + o.lists.dataset : o.lists.annots_dir.string(),
+       "? --allow-missing goes on without them");
 }
 
 }  // namespace

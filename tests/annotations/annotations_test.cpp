@@ -128,6 +128,58 @@ TEST_F(Annotations, FoundWhateverTheCapitals) {
   EXPECT_MESSAGE(find_videos(folder / "nowhere", {}), "nowhere: no such folder");
 }
 
+TEST_F(Annotations, NoFileServesTwoEntries) {
+  for (const char* file : {"Squats/002.mp4", "Walking/001.mp4", "Walking/more/003.mp4", "flat.mp4", "A.mp4",
+                           "yoga/xyz_000001_000011.mp4", "yoga/abc.mp4", "yoga/def.mp4"})
+    write(std::string("v/") + file, "");
+  const auto missing = [&](const std::vector<ListedVideo>& list) { return find_videos(folder / "v", list).missing; };
+  // A video of another class that has the same name, whether the list has it or not.
+  EXPECT_THAT(missing({{"Squats/001.mp4", 0, ""}, {"Squats/002.mp4", 0, ""}, {"Walking/001.mp4", 1, ""}}),
+              ElementsAre("Squats/001.mp4"));
+  EXPECT_THAT(missing({{"Squats/001.mp4", 0, ""}, {"Squats/003.mp4", 0, ""}, {"Walking/002.mp4", 1, ""}}),
+              ElementsAre("Squats/001.mp4", "Squats/003.mp4", "Walking/002.mp4"));
+  // A file that could be either; the same entry twice.
+  EXPECT_THAT(missing({{"Squats/flat.mp4", 0, ""}, {"Walking/flat.mp4", 1, ""}, {"a.mp4", 0, ""}, {"A.mp4", 0, ""}}),
+              ElementsAre("Squats/flat.mp4", "Walking/flat.mp4", "a.mp4"));
+  EXPECT_EQ(find_videos(folder / "v", {{"A.mp4", 0, ""}, {"A.mp4", 0, ""}}).videos.size(), 1u);
+  // Another part of the same recording.
+  EXPECT_THAT(missing({{"xyz_000005_000015", 0, ""},
+                       {"abc_000001_000011", 0, ""},
+                       {"abc_000021_000031", 1, ""},
+                       {"def_000001_000011", 0, ""}}),
+              ElementsAre("xyz_000005_000015", "abc_000001_000011", "abc_000021_000031"));
+}
+
+TEST_F(Annotations, LinksAreFollowedButNotInCircles) {
+  write("store/blob1.mp4", "");
+  fs::create_directories(folder / "v/Squats");
+  fs::create_symlink(folder / "store/blob1.mp4", folder / "v/Squats/001.mp4");
+  fs::create_directory_symlink("..", folder / "v/Squats/parent");
+  fs::create_directory_symlink(".", folder / "v/itself");
+  fs::create_symlink("itself.mp4", folder / "v/Squats/itself.mp4");
+  write("v/Walking/001.mp4", "");
+  write("v/readme.txt", "");
+  const VideoLists lists =
+      read_video_lists({.dataset = "folder", .data_dir = folder / "v", .annots_dir = {}, .classes = {}});
+  EXPECT_THAT(lists.classes, ElementsAre("Squats", "Walking"));
+  const FoundVideos found = find_videos(folder / "v", lists.train);
+  EXPECT_THAT(found.missing, ElementsAre());
+  ASSERT_EQ(found.videos.size(), 3u);
+  EXPECT_EQ(found.videos[0].path, "Squats/001.mp4");
+}
+
+TEST_F(Annotations, KnownClassesNeedNotAllBeThere) {
+  write("Walking/a.mp4", "");
+  AnnotationOptions options{.dataset = "folder", .data_dir = folder, .annots_dir = {}, .classes = {}};
+  EXPECT_MESSAGE(read_video_lists(options), "only one class, 'Walking'");
+  options.classes = {"Squats", "Walking"};
+  const VideoLists lists = read_video_lists(options);
+  EXPECT_EQ(lists.classes, options.classes);
+  EXPECT_THAT(names(lists.test), ElementsAre("Walking/a.mp4 1 Walking/a.mp4"));
+  options.classes = {"Jumping", "Squats"};
+  EXPECT_MESSAGE(read_video_lists(options), "class 'Walking' is not among the 2 known classes");
+}
+
 TEST(OfficialLists, OfUcf101) {
   const char* data = std::getenv("AR_TEST_DATA");
   if (!data) GTEST_SKIP() << "AR_TEST_DATA is not set";

@@ -2,12 +2,16 @@
 #include "apps/clips/fetch.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -26,6 +30,7 @@ namespace fs = std::filesystem;
 using test::TempDir;
 using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 
 std::string text_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -100,20 +105,52 @@ TEST(FetchVideos, AddressesAreFetchedOnceAndChecked) {
   EXPECT_EQ(r.fetched, 1) << errors;
   EXPECT_EQ(r.failed, 3);
   EXPECT_THAT(errors, HasSubstr("longer than allowed"));
-  EXPECT_TRUE(text_of(dir / "out/walk_dog/a.mp4") == text_of(dir / "a.mp4"));
   const auto lines = io::read_json_lines(dir / "out/manifest.jsonl");
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_EQ(lines[0].at("action"), "walk dog");
-  EXPECT_EQ(lines[0].at("file"), "walk_dog/a.mp4");
+  const std::string file = lines[0].at("file");
+  EXPECT_THAT(file, MatchesRegex("walk_dog/a-[0-9a-f]{8}.mp4"));
+  EXPECT_TRUE(text_of(dir / "out/" + file) == text_of(dir / "a.mp4"));
   EXPECT_EQ(lines[0].at("url"), server.url("/a.mp4?x=1"));
   int files = 0;
   for (const auto& entry : fs::recursive_directory_iterator(dir / "out"))
     files += entry.path().extension() != ".jsonl" && entry.is_regular_file();
-  EXPECT_EQ(files, 2);  // the video and archive.txt
+  EXPECT_EQ(files, 2);  // the video and .lock
 
   const int before = server.requests();
   EXPECT_EQ(fetch_videos({{"walk dog", {server.url("/a.mp4?x=1")}}}, o).present, 1);
   EXPECT_EQ(server.requests(), before);
+}
+
+TEST(FetchVideos, TwoAddressesWithOneFileNameGiveTwoFiles) {
+  const TempDir dir;
+  test::make_video(dir / "a.mp4", {.pts = test::steps(50)});
+  test::make_video(dir / "b.mp4", {.pts = test::steps(70)});
+  const Server server({{"/a/video.mp4", text_of(dir / "a.mp4")}, {"/b/video.mp4", text_of(dir / "b.mp4")}});
+  const std::vector<scrape::ActionClass> actions = {{"x", {server.url("/a/video.mp4"), server.url("/b/video.mp4")}}};
+  const FetchOptions o{.out_dir = dir / "out"};
+  EXPECT_EQ(fetch_videos(actions, o).fetched, 2);
+  const auto lines = io::read_json_lines(dir / "out/manifest.jsonl");
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(text_of(dir / "out/" + lines[0].at("file").get<std::string>()), text_of(dir / "a.mp4"));
+  EXPECT_EQ(text_of(dir / "out/" + lines[1].at("file").get<std::string>()), text_of(dir / "b.mp4"));
+
+  // Killed before it was listed: the file is there, complete.
+  fs::resize_file(dir / "out/manifest.jsonl", 0);
+  const int before = server.requests();
+  EXPECT_EQ(fetch_videos(actions, o).failed, 0);
+  EXPECT_EQ(server.requests(), before);
+  EXPECT_EQ(io::read_json_lines(dir / "out/manifest.jsonl"), lines);
+}
+
+TEST(FetchVideos, OneRunAtATimeWritesIntoAFolder) {
+  const TempDir dir;
+  fs::create_directories(dir / "out");
+  const int lock = open((dir / "out/.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+  ASSERT_EQ(flock(lock, LOCK_EX), 0);
+  EXPECT_MESSAGE(fetch_videos({{"x", {"http://127.0.0.1:1/a.mp4"}}}, {.out_dir = dir / "out"}),
+                 "another run is writing here");
+  close(lock);
 }
 
 TEST(FetchVideos, ALimitOnBytesHolds) {
@@ -147,6 +184,8 @@ TEST(FetchVideos, YtDlpGetsItsLimitsAndNoQueryBecomesAnOption) {
   for (const char* part :
        {"!is_live & duration <=? 60", "1000", "500", "/o/archive.txt", "/o/jump/%(id)s.%(ext)s", "3"})
     EXPECT_THAT(a, Contains(part));
+  const auto percent = yt_dlp_arguments("x", "/100%/jump", "/100%/lines", 1, 1, o);
+  for (const char* part : {"/100%%/jump/%(id)s.%(ext)s", "/100%%/lines"}) EXPECT_THAT(percent, Contains(part));
   EXPECT_EQ(yt_dlp_arguments("https://a.b/watch?v=1", "f", "l", 1, 1, o).back(), "https://a.b/watch?v=1");
 }
 
@@ -195,6 +234,48 @@ printf '{"id":"abc","title":"a \\"title\\"","webpage_url":"https://x/abc","licen
   EXPECT_EQ(lines[0].at("file"), "jump/abc.mp4");
   EXPECT_THAT(text_of(dir / "arguments"), HasSubstr("ytsearch2:marathon"));
   EXPECT_EQ(fetch_videos({{"jump", {"people jumping"}}}, o).present, 1);
+}
+
+TEST(FetchVideos, WhatAKilledRunFetchedIsListedByTheNext) {
+  const TempDir dir;
+  test::make_video(dir / "short.mp4", {.pts = test::steps(50)});
+  // Fetches one video in the first call and waits to be killed, another in the second.
+  const std::string fake = dir / "yt-dlp";
+  std::ofstream(fake) << R"(#!/bin/bash
+here=$(dirname "$0")
+while (($#)); do
+  case $1 in
+    --output) output=$2 ;;
+    --print-to-file) lines=$3 ;;
+  esac
+  shift
+done
+if [[ -e $here/waiting ]]; then id=two; else id=one; fi
+file=${output//%(id)s.%(ext)s/$id.mp4}
+cp "$here/short.mp4" "$file"
+printf '{"id":"%s","webpage_url":"https://x/%s","license":"CC BY","filepath":"%s"}\n' $id $id "$file" >>"$lines"
+if [[ $id == one ]]; then touch "$here/waiting"; sleep 60; fi
+)";
+  fs::permissions(fake, fs::perms::owner_all);
+  const FetchOptions o{.out_dir = dir / "out", .count = 2, .yt_dlp = fake};
+  const std::vector<scrape::ActionClass> actions = {{"long jump", {"people jumping"}}};
+  const pid_t run = fork();
+  if (run == 0) {
+    fetch_videos(actions, o);
+    _exit(0);
+  }
+  for (int i = 0; i < 1000 && !fs::exists(dir / "waiting"); ++i) usleep(10'000);
+  kill(run, SIGKILL);
+  waitpid(run, nullptr, 0);
+  const FetchResult r = fetch_videos(actions, o);
+  EXPECT_EQ(r.present, 1);
+  EXPECT_EQ(r.fetched, 1);
+  const auto lines = io::read_json_lines(dir / "out/manifest.jsonl");
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(lines[0].at("action"), "long jump");
+  EXPECT_EQ(lines[0].at("license"), "CC BY");
+  EXPECT_EQ(lines[0].at("file"), "long_jump/one.mp4");
+  EXPECT_EQ(lines[1].at("file"), "long_jump/two.mp4");
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 // ar-train-image, ar-evaluate-image and ar-classify as a user runs them, on pictures drawn here.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -278,6 +279,60 @@ TEST_F(ImagePrograms, AFullDiskLosesNothing) {
   EXPECT_THAT(outcome.err, HasSubstr("error: "));
   expect_same_weights(path("before.pt"), path("m/model.last.pt"));
   for (const auto& entry : fs::directory_iterator(folder / "m")) EXPECT_NE(entry.path().extension(), ".tmp") << entry;
+}
+
+TEST_F(ImagePrograms, AnEpochThatEndsWithOneSampleIsTrained) {
+  // 27 images: a batch of 26 and one image, whose last maps are of one pixel.
+  const Outcome outcome = train({"--batch-size", "26", "--epochs", "1", "--feature-extractor", "mobilenet_v2"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("note: one sample would be alone in the last batch"));
+}
+
+/// Takes the place of one of the program's outputs: a pipe that nobody reads any more.
+void close_reader(int output) {
+  int ends[2];
+  if (pipe(ends) != 0) _exit(126);
+  close(ends[0]);
+  dup2(ends[1], output);
+}
+
+TEST_F(ImagePrograms, ATrainingOutlivesItsTerminalAndItsLog) {
+  EXPECT_EQ(train({}, [] { close_reader(STDERR_FILENO); }).code, 0);
+  EXPECT_EQ(train({}, [] { close_reader(STDOUT_FILENO), dup2(STDOUT_FILENO, STDERR_FILENO); }).code, 0);
+  write_file(folder / "log" / "steps", "a file where the log wants a folder");
+  const Outcome outcome = train({"--logdir", path("log")});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("note: the log ends here, the training goes on: " + path("log/steps")));
+}
+
+TEST_F(ImagePrograms, WhatCannotBePrintedIsAnError) {
+  ASSERT_EQ(train({"--epochs", "0"}).code, 0);
+  const std::vector<std::string> named{"--checkpoint", path("m/model.last.pt"), data.string()};
+  for (const std::vector<std::string>& arguments : {named, {"--help"}}) {
+    const Outcome full =
+        run("ar-classify", arguments, folder, [] { dup2(open("/dev/full", O_WRONLY), STDOUT_FILENO); });
+    EXPECT_EQ(full.code, 1);
+    EXPECT_THAT(full.err, HasSubstr("error: standard output cannot be written: No space left on device"));
+    const Outcome closed = run("ar-classify", arguments, folder, [] { close_reader(STDOUT_FILENO); });
+    EXPECT_EQ(closed.code, 128 + SIGPIPE);
+    EXPECT_EQ(closed.err.find("error: "), std::string::npos) << closed.err;
+  }
+}
+
+TEST_F(ImagePrograms, AResumedRunKeepsItsRatesAndItsBest) {
+  ASSERT_EQ(train({"--epochs", "2", "--save-checkpoint", path("whole/model.pt")}).code, 0);
+  ASSERT_EQ(train({"--epochs", "1"}).code, 0);
+  EXPECT_THAT(error_of_training({"--resume-checkpoint", "auto", "--optimizer", "Adam"}),
+              HasSubstr("trained with --optimizer SGD, not Adam; give --optimizer SGD"));
+  fs::copy_file(folder / "m/model.pt", folder / "best.pt");
+  const std::vector<std::string> elsewhere{
+      "--resume-checkpoint", path("m/model.last.pt"), "--save-checkpoint", path("new/model.pt"), "--epochs", "1"};
+  ASSERT_EQ(train(elsewhere).code, 0);
+  expect_same_weights(path("best.pt"), path("new/model.pt"));
+  const Outcome resumed = train({"--resume-checkpoint", "auto", "--learning-rate", "0.5"});
+  ASSERT_EQ(resumed.code, 0) << resumed.err;
+  EXPECT_THAT(resumed.err, HasSubstr("note: --learning-rate 0.02 of the checkpoint is kept"));
+  expect_same_weights(path("whole/model.last.pt"), path("m/model.last.pt"));
 }
 
 }  // namespace

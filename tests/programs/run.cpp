@@ -39,6 +39,7 @@ Program::Program(const std::string& name, const std::vector<std::string>& argume
   if (process_ != 0) return;
   redirect(out_, 1);
   redirect(err_, 2);
+  std::signal(SIGINT, SIG_DFL);  // a shell ignores it for what it runs in the background, and programs keep to that
   if (in_child) in_child();
   execv(path.c_str(), argv.data());
   _exit(127);

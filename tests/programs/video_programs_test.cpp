@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "io/checkpoint_file.h"
+#include "io/image_write.h"
 #include "tests/errors.h"
 #include "tests/programs/run.h"
 #include "tests/video/make_video.h"
@@ -20,6 +21,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
+using testing::Not;
 
 constexpr int kSide = 64, kFrames = 20, kTrain = 40, kTest = 6;
 const char* const kDirections[] = {"Down", "Left", "Right", "Up"};
@@ -124,6 +126,14 @@ class VideoPrograms : public testing::Test {
     if (at == std::string::npos) return outcome.err;
     EXPECT_EQ(outcome.err.find('\n', at), outcome.err.size() - 1) << outcome.err;
     return outcome.err.substr(at);
+  }
+  /// Four videos of a class below m/some.
+  static void link_some(const std::string& name) {
+    fs::create_directories(folder() / "m/some" / name);
+    for (int i = 40; i < 44; ++i) {
+      const std::string file = name + "/v_" + name + "_g" + std::to_string(i) + "_c01.avi";
+      fs::create_symlink(folder() / "videos" / file, folder() / "m/some" / file);
+    }
   }
   static Outcome evaluate(const std::vector<std::string>& more = {}) {
     std::vector<std::string> all = data();
@@ -256,6 +266,48 @@ TEST_F(VideoPrograms, MissingAndBrokenVideosAreCountedAndListed) {
   fs::remove(folder() / "videos/Up/v_Up_g91_c01.avi");
 }
 
+TEST_F(VideoPrograms, ACacheThatCannotBeWrittenIsNotedOnce) {
+  const Outcome outcome = run("ar-train-video", options({"--epochs", "1", "--clips-per-video", "1"}, {"--freeze-fe"}),
+                              folder(), [] { setenv("AR_CACHE", "/dev/null/cache", 1); });
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  const std::string note = "features that cannot be written are computed again";
+  const size_t at = outcome.err.find(note);
+  EXPECT_NE(at, std::string::npos) << outcome.err;
+  EXPECT_EQ(outcome.err.rfind(note), at) << outcome.err;
+}
+
+TEST_F(VideoPrograms, FeaturesOfOtherFramesStay) {
+  link_some("Left");
+  link_some("Right");
+  const auto training = [&](const char* clips) {
+    return train({"--dataset", "folder", "--data-dir", path("m/some"), "--epochs", "1", "--batch-size", "2",
+                  "--clips-per-video", clips, "--feature-cache", path("m/features")},
+                 {"--freeze-fe"})
+        .err;
+  };
+  EXPECT_THAT(training("1"), Not(HasSubstr(" 0 frames computed")));
+  EXPECT_THAT(training("2"), Not(HasSubstr(" 0 frames computed")));
+  EXPECT_THAT(training("1"), HasSubstr(" 0 frames computed"));
+}
+
+TEST_F(VideoPrograms, EvaluationNeedsNotAllClasses) {
+  ASSERT_EQ(train({"--epochs", "1", "--clips-per-video", "1"}, {"--freeze-fe"}).code, 0);
+  link_some("Right");
+  const std::vector<std::string> arguments{"--checkpoint", path("m/model.pt"),   "--data-dir",
+                                           path("m/some"), "--threads",          "1",
+                                           "--json",       path("m/scores.json")};
+  const Outcome outcome = run("ar-evaluate-video", arguments, folder());
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto scores = nlohmann::json::parse(std::ifstream(folder() / "m/scores.json"));
+  EXPECT_EQ(scores["classes"].size(), 4u);
+  EXPECT_EQ(scores["per_class"][2]["support"], 4);
+
+  fs::rename(folder() / "m/some/Right", folder() / "m/some/Sideways");
+  const Outcome other = run("ar-evaluate-video", arguments, folder());
+  EXPECT_EQ(other.code, 1);
+  EXPECT_THAT(other.err, HasSubstr("class 'Sideways' is not among the 4 known classes"));
+}
+
 TEST_F(VideoPrograms, BadUseIsOneLine) {
   EXPECT_THAT(error_of_training({"--frames-per-clip", "0"}, 2), HasSubstr("--frames-per-clip"));
   EXPECT_THAT(error_of_training({"--resize", "64"}), HasSubstr("--resize 64"));
@@ -286,6 +338,70 @@ TEST_F(VideoPrograms, BadCheckpointsAreOneLine) {
       run("ar-evaluate-video", {"--checkpoint", path("lists/classInd.txt"), "--data-dir", path("videos")}, folder())
           .code,
       1);
+}
+
+// ---- images that training and evaluation must not count ----
+
+class ImagesLeftOut : public testing::Test {
+ protected:
+  ImagesLeftOut() { setenv("AR_CACHE", (folder / "cache").c_str(), 1); }
+  ~ImagesLeftOut() override { unsetenv("AR_CACHE"); }
+  /// Four pictures of noise.
+  void draw(const std::string& name, unsigned seed) const {
+    std::mt19937 random(seed);
+    for (int i = 0; i < 4; ++i) {
+      io::Image image(24, 24);
+      for (int y = 0; y < 24; ++y)
+        for (int x = 0; x < 72; ++x) image.view().row(y)[x] = uint8_t(random());
+      const std::vector<uint8_t> png = io::encode_png(image);
+      fs::create_directories(folder.path() / name);
+      std::ofstream(folder.path() / name / (std::to_string(i) + ".png"), std::ios::binary)
+          .write(reinterpret_cast<const char*>(png.data()), std::streamsize(png.size()));
+    }
+  }
+  Outcome train(const std::vector<std::string>& more) const {
+    std::vector<std::string> all = small_training(folder.path() / "data", folder / "model.pt");
+    all.insert(all.end(), {"--batch-size", "2", "--epochs", "1"});
+    all.insert(all.end(), more.begin(), more.end());
+    return run("ar-train-image", all, folder.path());
+  }
+  const test::TempDir folder;
+};
+
+TEST_F(ImagesLeftOut, NoOtherIsScoredInPlaceOfAnUnreadableOne) {
+  draw("data/a", 1);
+  draw("data/b", 2);
+  ASSERT_EQ(train({}).code, 0);
+  const auto evaluate = [&] {
+    return run("ar-evaluate-image",
+               {"--checkpoint", folder / "model.pt", "--data-dir", folder / "data", "--json", folder / "scores.json",
+                "--batch-size", "3", "--threads", "1"},
+               folder.path());
+  };
+  EXPECT_EQ(evaluate().code, 0);
+  const fs::path broken = folder.path() / "data/b/1.png";  // since it was looked at, unnoticed
+  const auto size = fs::file_size(broken);
+  const auto time = fs::last_write_time(broken);
+  std::ofstream(broken, std::ios::binary) << std::string(size, '\0');
+  fs::last_write_time(broken, time);
+  const Outcome outcome = evaluate();
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("1 image could not be read any more and left out, the first: " + broken.string()));
+  const auto scores = nlohmann::json::parse(std::ifstream(folder / "scores.json"));
+  EXPECT_EQ(scores["per_class"][0]["support"], 4);
+  EXPECT_EQ(scores["per_class"][1]["support"], 3);
+}
+
+TEST_F(ImagesLeftOut, AValidationFolderWithCopiesOfAWholeClass) {
+  draw("data/a", 1);
+  draw("data/b", 2);
+  draw("other/a", 1);
+  draw("other/b", 3);
+  const Outcome outcome = train({"--validation-dir", folder / "other"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("note: no image is left to validate class 'a' on"));
+  draw("other/b", 2);
+  EXPECT_THAT(train({"--validation-dir", folder / "other"}).err, HasSubstr("validate on others"));
 }
 
 }  // namespace

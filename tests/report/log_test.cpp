@@ -1,7 +1,9 @@
 // Checksums, wire format, event files read back by a parser of the test's own, JSON lines, and the log of a run.
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmath>
+#include <csignal>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -266,6 +268,24 @@ TEST(JsonLines, AppendsAndRepairs) {
     io::JsonLines(path).write({{"last", true}});
     EXPECT_EQ(contents(path), after + "{\"last\":true}\n");
   }
+}
+
+TEST(JsonLines, AWriteThatFailsHalfwayLeavesNothing) {
+  const TemporaryFolder folder;
+  const fs::path path = folder.path / "a.jsonl";
+  io::JsonLines lines(path);
+  lines.write({{"n", 1}});
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit small{100, before.rlim_max};
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  setrlimit(RLIMIT_FSIZE, &small);
+  const std::string error = error_of([&] { lines.write(std::string(200, 'x')); });
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_THAT(error, HasSubstr("a.jsonl: cannot write: File too large"));
+  lines.write({{"n", 2}});
+  EXPECT_EQ(contents(path), "{\"n\":1}\n{\"n\":2}\n");
 }
 
 TEST(JsonLines, ReadsAndFilters) {

@@ -10,6 +10,7 @@
 
 #include "tests/scrape/site.h"
 #include "tests/scrape/support.h"
+#include "tests/weights/http_server.h"
 
 namespace ar::scrape {
 namespace {
@@ -164,6 +165,34 @@ TEST(PoolAlone, ManyThreadsSubmit) {
   for (std::thread& thread : threads) thread.join();
   while (pool.pending() > 0) std::this_thread::sleep_for(5ms);
   EXPECT_EQ(good, 800);
+}
+
+/// What becomes of a picture whose host answers to /robots.txt like this.
+std::string cause_with(const HttpServer::Handler& robots) {
+  const HttpServer server([&](const auto& ask, auto& answer) {
+    if (ask.path == "/robots.txt") return robots(ask, answer);
+    answer.set_content("picture", "image/jpeg");
+  });
+  std::promise<std::string> cause;
+  auto known = cause.get_future();
+  FetchPool pool(local());
+  pool.submit(server.url("/x"), [&](Fetched&& fetched) { cause.set_value(fetched.cause); });
+  return known.wait_for(10s) == std::future_status::ready ? known.get() : "nothing in 10 s";
+}
+
+TEST(PoolAlone, ARobotsTxtThatLeadsNowhereHasNoRules) {
+  EXPECT_EQ(cause_with([](const auto&, auto& answer) { answer.status = 302; }), "");
+  EXPECT_EQ(cause_with([](const auto&, auto& answer) { answer.set_redirect("/robots.txt"); }), "");
+  EXPECT_EQ(cause_with([](const auto&, auto& answer) { answer.set_redirect("ftp://example.org/robots.txt"); }), "");
+}
+
+TEST(PoolAlone, TheBeginningOfALongRobotsTxtCounts) {
+  const std::string end = "Disallow: /\n" + std::string(600'000, '#');
+  const auto robots = [&](const std::string& agent) {
+    return [=](const auto&, auto& answer) { answer.set_content("User-agent: " + agent + "\n" + end, "text/plain"); };
+  };
+  EXPECT_EQ(cause_with(robots("*")), "robots");
+  EXPECT_EQ(cause_with(robots("somebody else")), "");
 }
 
 }  // namespace

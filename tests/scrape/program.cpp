@@ -417,13 +417,16 @@ TEST_F(BuildImageDs, TheDoctorLooksAtEverything) {
 TEST(Actions, NamesAndQueries) {
   const Folder folder;
   const std::string path = folder.path + "/list";
-  std::ofstream(path) << "\xEF\xBB\xBF air drumming \r\n\n# no\nyoga\tyoga pose; yoga class ;;\nx\t ; \n";
+  std::ofstream(path) << "\xEF\xBB\xBF air drumming \r\n\n# no\nyoga\tyoga pose; yoga class ;;\nx\t ; \n"
+                      << "run\thttp://a.b/run.mp4; https://a.b/watch?v=1; http of the web\n";
   const auto classes = apps::read_actions(path, "photo");
-  ASSERT_EQ(classes.size(), 3u);
+  ASSERT_EQ(classes.size(), 4u);
   EXPECT_EQ(classes[0].name, "air drumming");
   EXPECT_THAT(classes[0].queries, ::testing::ElementsAre("air drumming photo"));
   EXPECT_THAT(classes[1].queries, ::testing::ElementsAre("yoga pose photo", "yoga class photo"));
   EXPECT_THAT(classes[2].queries, ::testing::ElementsAre("x photo"));
+  EXPECT_THAT(classes[3].queries,
+              ::testing::ElementsAre("http://a.b/run.mp4", "https://a.b/watch?v=1", "http of the web photo"));
 }
 
 TEST(Actions, Kinetics400) {

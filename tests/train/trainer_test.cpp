@@ -114,15 +114,18 @@ struct Watch : TrainObserver {
   std::atomic<bool> stop{false};
   std::vector<double> losses, validation;
   std::vector<bool> best;
+  std::vector<double> lr, lr_of_epochs;
   int64_t steps = 0;
   void step_ends(const StepReport& report) override {
     steps = report.step;
+    lr.push_back(report.lr.front());
     if (report.step >= stop_after) stop = true;
   }
   void epoch_ends(const EpochReport& report) override {
     losses.push_back(report.training.loss());
     if (report.validation) validation.push_back(report.validation->top(1));
     best.push_back(report.best);
+    lr_of_epochs.push_back(report.lr.front());
   }
 };
 
@@ -220,6 +223,39 @@ TEST_F(TrainerTest, TheBestStateIsKept) {
   EXPECT_EQ(best.at("best").at("top1").real(), *at);
   EXPECT_TRUE(watch.best[size_t(best.at("epoch").integer()) - 1]);
   EXPECT_EQ(io::load_checkpoint_file(last.string()).at("epoch").integer(), 3);
+}
+
+TEST_F(TrainerTest, ALostBestStateIsReplacedByTheNext) {
+  Training run({.trainer = {.epochs = 1, .checkpoint = checkpoint}});
+  io::Value saved = run.trainer.state();
+  saved["best"]["top1"] = 2.0;  // never again
+  run.trainer.load_state(saved);
+  run.trainer.forget_best();
+  Watch watch;
+  run.trainer.run(watch, watch.stop);
+  EXPECT_TRUE(watch.best[0]);
+  EXPECT_TRUE(std::filesystem::exists(checkpoint));
+}
+
+TEST_F(TrainerTest, AnEpochThatHasBecomeShorterThanWhatWasDoneOfItIsOver) {
+  Training run({.trainer = {.epochs = 2}});
+  io::Value saved = run.trainer.state();
+  saved["batch"] = 100;  // of an epoch that now has 6
+  run.trainer.load_state(saved);
+  Watch watch;
+  EXPECT_TRUE(run.trainer.run(watch, watch.stop));
+  EXPECT_EQ(watch.steps, 6);
+  EXPECT_EQ(watch.losses.size(), 2u);
+}
+
+TEST_F(TrainerTest, ReportsTheRateThatAStepWasTakenWith) {
+  Training run({.trainer = {.epochs = 2}});
+  Watch watch;
+  run.trainer.run(watch, watch.stop);
+  std::vector<double> expected(6, 0.05);  // halved after 6 steps, an epoch
+  expected.insert(expected.end(), 6, 0.025);
+  EXPECT_EQ(watch.lr, expected);
+  EXPECT_EQ(watch.lr_of_epochs, (std::vector{0.05, 0.025}));
 }
 
 TEST_F(TrainerTest, ALossThatIsNoNumberNamesTheLayerAndSavesNothing) {
