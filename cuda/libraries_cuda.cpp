@@ -50,6 +50,18 @@ bool deterministic() {
   return on;
 }
 
+/// The factors of a result that is written (1 and 0) or added to (1 and 1), in the type that is computed in.
+struct Factors {
+  Factors(Dtype t, bool accumulate) : f64(t == Dtype::f64), beta_f(accumulate ? 1 : 0), beta_d(accumulate ? 1 : 0) {}
+  const void* alpha() const { return f64 ? static_cast<const void*>(&one_d) : &one_f; }
+  const void* beta() const { return f64 ? static_cast<const void*>(&beta_d) : &beta_f; }
+
+ private:
+  bool f64;
+  float one_f = 1, beta_f;
+  double one_d = 1, beta_d;
+};
+
 // ---- cuBLAS ----
 
 cublasHandle_t blas() {
@@ -212,11 +224,8 @@ bool describable(const View& v) {
 
 cudnnStatus_t convolve(Pass pass, const Plan& plan, const Plan::Algorithm& a, const Scratch& workspace, const View& x,
                        const View& w, const View& y, bool accumulate) {
-  const float one_f = 1, beta_f = accumulate ? 1 : 0;
-  const double one_d = 1, beta_d = accumulate ? 1 : 0;
-  const bool f64 = x.dtype == Dtype::f64;
-  const void *alpha = f64 ? static_cast<const void*>(&one_d) : &one_f,
-             *beta = f64 ? static_cast<const void*>(&beta_d) : &beta_f;
+  const Factors factors(x.dtype, accumulate);
+  const void *alpha = factors.alpha(), *beta = factors.beta();
   check(cudnnSetConvolutionMathType(plan.conv, a.math), "kind of arithmetic");
   if (pass == Pass::forward)
     return cudnnConvolutionForward(dnn(), alpha, plan.x, x.data, plan.w, w.data, plan.conv,
@@ -312,19 +321,15 @@ bool library_product(const Product& p) {
   }
   const auto a = transposed(p.a, p.m, p.k), b = transposed(p.b, p.k, p.n), c = transposed(p.c, p.m, p.n);
   if (!a || !b || !c || c->operation != CUBLAS_OP_N) return false;
-  const float one_f = 1, beta_f = p.accumulate ? 1 : 0;
-  const double one_d = 1, beta_d = p.accumulate ? 1 : 0;
-  const bool f64 = p.dtype == Dtype::f64;
-  const void *alpha = f64 ? static_cast<const void*>(&one_d) : &one_f,
-             *beta = f64 ? static_cast<const void*>(&beta_d) : &beta_f;
-  const cublasComputeType_t compute = f64                               ? CUBLAS_COMPUTE_64F
+  const Factors factors(p.dtype, p.accumulate);
+  const cublasComputeType_t compute = p.dtype == Dtype::f64             ? CUBLAS_COMPUTE_64F
                                       : p.dtype == Dtype::f32 && tf32() ? CUBLAS_COMPUTE_32F_FAST_TF32
                                                                         : CUBLAS_COMPUTE_32F;
   std::lock_guard lock(one_caller);
   const cublasStatus_t status = cublasGemmStridedBatchedEx_64(
-      blas(), b->operation, a->operation, p.n, p.m, p.k, alpha, p.b.data, blas_type(p.dtype), b->leading,
-      p.b.batch_step, p.a.data, blas_type(p.dtype), a->leading, p.a.batch_step, beta, p.c.data, blas_type(p.c_dtype),
-      c->leading, p.c.batch_step, p.batch, compute, CUBLAS_GEMM_DEFAULT);
+      blas(), b->operation, a->operation, p.n, p.m, p.k, factors.alpha(), p.b.data, blas_type(p.dtype), b->leading,
+      p.b.batch_step, p.a.data, blas_type(p.dtype), a->leading, p.a.batch_step, factors.beta(), p.c.data,
+      blas_type(p.c_dtype), c->leading, p.c.batch_step, p.batch, compute, CUBLAS_GEMM_DEFAULT);
   if (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_ARCH_MISMATCH) return false;  // bf16 on Turing
   check(status, "product");
   queued("product by cuBLAS");

@@ -18,7 +18,10 @@ struct StepGraph::Recorded {
       : inputs(std::move(given)), numbers(where), device(*backend(where).graphs) {}
   ~Recorded() {
     outputs.clear();
-    if (graph) device.destroy(graph);
+    if (graph)
+      device.destroy(graph);
+    else
+      numbers.give_up();  // something threw while it was recorded
   }
   bool fits(const std::vector<Tensor>& given) const {
     if (given.size() != inputs.size()) return false;
@@ -45,15 +48,9 @@ std::unique_ptr<StepGraph::Recorded> StepGraph::record(const std::vector<Tensor>
     r->outputs = step_(r->inputs);
   } catch (...) {
     r->device.abandon();
-    r->numbers.give_up();
     throw;
   }
-  try {
-    r->graph = r->device.end();
-  } catch (...) {
-    r->numbers.give_up();
-    throw;
-  }
+  r->graph = r->device.end();
   return r;
 }
 

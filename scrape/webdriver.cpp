@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "scrape/base64.h"
+#include "scrape/url.h"
 
 namespace ar::scrape {
 namespace {
@@ -168,8 +169,7 @@ DriverChoice choose_driver(const std::string& driver) {
     return first_program({"chromium", "google-chrome", "google-chrome-stable", "chromium-browser"});
   };
   const auto firefox = [] { return first_program({"firefox", "firefox-esr"}); };
-  if (driver.starts_with("http://") || driver.starts_with("https://"))
-    return {.url = driver, .driver = {}, .browser = {}};
+  if (is_http(driver)) return {.url = driver, .driver = {}, .browser = {}};
   if (driver == "auto") {
     const DriverChoice chrome{{}, first_program({"chromedriver"}), chromium()};
     if (!chrome.driver.empty() && !chrome.browser.empty()) return chrome;

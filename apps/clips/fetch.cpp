@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -14,14 +13,13 @@
 #include "apps/clips/generator.h"
 #include "apps/clips/naming.h"
 #include "apps/common/folder_lock.h"
-#include "apps/images/actions.h"
 #include "apps/report/progress.h"
 #include "apps/report/text.h"
-#include "io/crc32c.h"
 #include "io/jsonl.h"
 #include "io/video_reader.h"
 #include "scrape/download.h"
 #include "scrape/process.h"
+#include "scrape/url.h"
 
 namespace ar::apps {
 namespace fs = std::filesystem;
@@ -39,9 +37,7 @@ std::string file_name_of(const std::string& url) {
 std::string own_name_of(const std::string& url) {
   const std::string name = file_name_of(url);
   const size_t dot = name.rfind('.');
-  char digits[16];
-  std::snprintf(digits, sizeof(digits), "-%08x", unsigned(io::crc32c(url)));
-  return safe_name(name.substr(0, dot)) + digits + name.substr(dot);
+  return safe_name(name.substr(0, dot)) + digits_of(url) + name.substr(dot);
 }
 
 /// A text as it stands in one of yt-dlp's templates.
@@ -76,7 +72,7 @@ class Fetcher {
         const int64_t wanted = options_.count - have_[action.name];
         if (wanted <= 0) break;
         try {
-          if (is_address(query) && has_video_ending(file_name_of(query)))
+          if (scrape::is_http(query) && has_video_ending(file_name_of(query)))
             fetch_file(action.name, query);
           else
             fetch_by_program(action.name, query, wanted);
@@ -122,21 +118,23 @@ class Fetcher {
     const std::string path = options_.out_dir + "/" + file;
     // Files appear complete, and no other address has this name: one that is there was fetched by a run that was killed
     // before it could list it.
-    if (!fs::exists(path)) download(url, path);
+    const double duration = fs::exists(path) ? duration_of(path, url) : download(url, path);
     list({{"action", action},
           {"url", url},
           {"id", name.substr(0, name.rfind('.'))},
           {"title", ""},
           {"license", ""},
           {"uploader", ""},
-          {"duration", duration_of(path, url)},
+          {"duration", duration},
           {"file", file}});
     ++result_.fetched;
   }
 
-  void download(const std::string& url, const std::string& path) const {
+  /// Returns the seconds that it takes.
+  double download(const std::string& url, const std::string& path) const {
     std::atomic<bool> stop = false;
     bool too_large = false;
+    double duration = 0;
     scrape::Download request{.url = url, .path = path, .bytes_per_s = options_.rate};
     request.progress = [&](int64_t done, int64_t total) {
       too_large = std::max(done, total) > options_.max_bytes;
@@ -144,7 +142,7 @@ class Fetcher {
     };
     request.check = [&](const std::string& temporary) {
       AR_CHECK(int64_t(fs::file_size(temporary)) <= options_.max_bytes, url, ": is larger than allowed");
-      duration_of(temporary, url);
+      duration = duration_of(temporary, url);
     };
     request.stop = &stop;
     try {
@@ -155,6 +153,7 @@ class Fetcher {
       AR_CHECK(!too_large, url, ": is larger than allowed");
       throw;
     }
+    return duration;
   }
 
   /// The seconds of what yt-dlp fetched; removes it where it is no video or too long, as not every site tells the
@@ -260,14 +259,14 @@ std::vector<std::string> yt_dlp_arguments(const std::string& query, const std::s
   if (options.rate > 0) arguments.insert(arguments.end(), {"--limit-rate", std::to_string(options.rate)});
   // Whatever the query is, it is no option.
   arguments.insert(arguments.end(),
-                   {"--", is_address(query) ? query : "ytsearch" + std::to_string(look_at) + ":" + query});
+                   {"--", scrape::is_http(query) ? query : "ytsearch" + std::to_string(look_at) + ":" + query});
   return arguments;
 }
 
 FetchResult fetch_videos(const std::vector<scrape::ActionClass>& actions, const FetchOptions& options) {
   const bool needed = std::any_of(actions.begin(), actions.end(), [](const scrape::ActionClass& action) {
     return std::any_of(action.queries.begin(), action.queries.end(), [](const std::string& query) {
-      return !is_address(query) || !has_video_ending(file_name_of(query));
+      return !scrape::is_http(query) || !has_video_ending(file_name_of(query));
     });
   });
   AR_CHECK(!needed || !scrape::find_program(options.yt_dlp).empty(), options.yt_dlp,

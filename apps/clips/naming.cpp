@@ -14,12 +14,6 @@ namespace {
 
 constexpr size_t kLongest = 80;
 
-std::string digits_of(std::string_view text) {
-  char digits[16];
-  std::snprintf(digits, sizeof(digits), "-%08x", unsigned(io::crc32c(text)));
-  return digits;
-}
-
 std::string in_small_letters(std::string text) {
   for (char& c : text) c = char(std::tolower(static_cast<unsigned char>(c)));
   return text;
@@ -33,6 +27,12 @@ bool is_device(const std::string& name) {
 }
 
 }  // namespace
+
+std::string digits_of(std::string_view text) {
+  char digits[16];
+  std::snprintf(digits, sizeof(digits), "-%08x", unsigned(io::crc32c(text)));
+  return digits;
+}
 
 std::string safe_name(std::string_view text) {
   std::string name;

@@ -7,10 +7,13 @@
 
 namespace ar::apps {
 
+/// "-f3ee6fa0": a '-' and 8 hexadecimal digits of the text's CRC-32C, which keep names of different texts apart.
+std::string digits_of(std::string_view text);
+
 /// The text as part of a file name: ASCII letters, digits, '.', '_' and '-' stay, all else becomes '_'; at most 80
-/// characters; no leading dot or dash, no trailing dot, none of Windows' device names. A text that had to change gets 8
-/// hexadecimal digits of its CRC-32C behind a '-', so that different texts stay different; spaces alone do not count as
-/// a change ("playing cymbals" is "playing_cymbals").
+/// characters; no leading dot or dash, no trailing dot, none of Windows' device names. A text that had to change gets
+/// its digits_of() behind it, so that different texts stay different; spaces alone do not count as a change ("playing
+/// cymbals" is "playing_cymbals").
 std::string safe_name(std::string_view text);
 
 /// "LABEL/VIDEO_00012340_00022340_LABEL.mp4": a clip's path inside the output folder, times in milliseconds with at

@@ -6,6 +6,7 @@
 #include <map>
 #include <string_view>
 
+#include "scrape/url.h"
 #include "tensor/error.h"
 
 namespace ar::apps {
@@ -33,8 +34,6 @@ std::string trouble_with(const std::string& name) {
 
 }  // namespace
 
-bool is_address(const std::string& query) { return query.starts_with("http://") || query.starts_with("https://"); }
-
 std::vector<scrape::ActionClass> read_actions(const std::string& path, const std::string& suffix) {
   std::ifstream file(path, std::ios::binary);
   AR_CHECK(file, path, ": cannot read the list of classes, ", std::strerror(errno));
@@ -59,7 +58,7 @@ std::vector<scrape::ActionClass> read_actions(const std::string& path, const std
     }
     if (one.queries.empty()) one.queries.push_back(one.name);
     for (std::string& query : one.queries) {
-      if (!suffix.empty() && !is_address(query)) query += " " + suffix;
+      if (!suffix.empty() && !scrape::is_http(query)) query += " " + suffix;
     }
     classes.push_back(std::move(one));
   }

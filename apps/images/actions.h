@@ -7,9 +7,6 @@
 
 namespace ar::apps {
 
-/// Whether a query is an address (http, https) rather than what to search for.
-bool is_address(const std::string& query);
-
 /// Reads a file with a class a line: "NAME", or "NAME<TAB>QUERY;QUERY" where the name is not what to search for. Spaces
 /// around names and queries, CRLF, blank lines and lines that begin with # are passed over. `suffix` is added to every
 /// query that is no address. Throws ar::Error with file and line: no class at all, a class named twice, a name that is

@@ -12,6 +12,7 @@
 #include "io/sha256.h"
 #include "scrape/download.h"
 #include "scrape/error.h"
+#include "scrape/url.h"
 
 namespace ar::apps {
 namespace fs = std::filesystem;
@@ -43,8 +44,6 @@ void check_hash(const std::string& file, const std::string& wanted) {
   AR_CHECK(hash.starts_with(wanted), file, ": is damaged: its SHA-256 is ", hash.substr(0, 8), "..., wanted ", wanted,
            "; delete it");
 }
-
-bool is_address(const std::string& source) { return source.starts_with("http://") || source.starts_with("https://"); }
 
 void fetch(const std::string& url, const fs::path& to, const PretrainedOptions& options) {
   fs::create_directories(to.parent_path());
@@ -171,7 +170,7 @@ std::string cache_folder() {
 std::string find_pretrained(std::string_view name, const PretrainedOptions& options) {
   const auto cache = [&] { return fs::path(options.cache.empty() ? cache_folder() : options.cache); };
   if (options.source == "auto") return find_published(name, options, cache());
-  if (is_address(options.source)) return find_address(options.source, options, cache());
+  if (scrape::is_http(options.source)) return find_address(options.source, options, cache());
   constexpr std::string_view scheme = "file://";
   return options.source.starts_with(scheme) ? options.source.substr(scheme.size()) : options.source;
 }

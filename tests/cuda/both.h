@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "cuda/switches.h"
 #include "tests/kernels/kernel_test.h"
 
 namespace ar::testing {
@@ -17,10 +18,7 @@ inline constexpr Device kCuda{Device::Type::cuda, 0};
     GTEST_SKIP() << reason;                                                                       \
   }
 
-inline bool switched_on(const char* variable) {
-  const char* const value = std::getenv(variable);
-  return value && std::string(value) == "1";
-}
+using cuda::switched_on;
 /// Are the kernels run by the emulation?
 inline bool emulated() { return std::getenv("AR_CUDA_LIBRARY"); }
 /// Do convolutions go by a library?
