@@ -5,9 +5,6 @@
 namespace ar::ops {
 namespace {
 
-// From more rows on, packing weights for one use pays. The data gradient reads them by columns, so it pays sooner.
-constexpr int64_t kFewRows = 256, kFewRowsOfGradient = 64;
-
 /// (rows, c) as images (rows, c, 1, 1). Height and width get the rows' stride, so that kernels see one run of pixels.
 Tensor pixels(const Tensor& m) {
   const int64_t row = m.stride(0);
@@ -32,7 +29,7 @@ Tensor rows_of(const Tensor& x) {
 }
 
 void linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& y, Packing packing) {
-  if (packing == Packing::cached || x.size(0) > kFewRows || x.numel() == 0 || !has_product(x, w)) {
+  if (packing == Packing::cached || x.numel() == 0 || !has_product(x, w)) {
     conv2d(pixels(x), pixels(w), {}, {}, {.shift = bias}, pixels(y), packing);
     return;
   }
@@ -41,7 +38,7 @@ void linear(const Tensor& x, const Tensor& w, const Tensor& bias, const Tensor& 
 }
 
 void linear_backward_data(const Tensor& gy, const Tensor& w, const Tensor& gx, Packing packing) {
-  if (packing == Packing::cached || gy.size(0) > kFewRowsOfGradient || gy.numel() == 0 || !has_product(gy, w))
+  if (packing == Packing::cached || gy.numel() == 0 || !has_product(gy, w))
     conv2d_backward_data(pixels(gy), pixels(w), {gx.size(0), gx.size(1), 1, 1}, {}, {}, pixels(gx), false, packing);
   else
     product(gy, w, gx, false);

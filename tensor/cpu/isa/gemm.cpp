@@ -17,6 +17,15 @@ struct Product {  // c (m,n) = a (m,k) * b (k,n)
   Matrix<const T> a, b;
   Matrix<T> c;
   int64_t m, n, k;
+
+  /// The part of the sums over [k0, k1).
+  Product range(int64_t k0, int64_t k1) const {
+    Product r = *this;
+    r.a.data = a.at(0, k0);
+    r.b.data = b.at(k0, 0);
+    r.k = k1 - k0;
+    return r;
+  }
 };
 
 /// Rows of A as the tile wants them: unit stride in k. Copies `rows` of them otherwise.
@@ -93,9 +102,9 @@ void pack_panels(const Product<T>& p, int64_t j0, int64_t j1, T* out) {
     pack_panel(p.b.at(0, j0 * P), p.b.row, p.b.column, p.k, least(P, p.n - j0 * P), out);
 }
 
-/// Rows [m0, m1) by panels [panel0, panel1) of one product.
+/// Rows [m0, m1) by panels [panel0, panel1) of one product whose panels and tiles fit into the caches.
 template <class T>
-void multiply(const Product<T>& p, bool accumulate, int64_t m0, int64_t m1, int64_t panel0, int64_t panel1) {
+void multiply_range(const Product<T>& p, bool accumulate, int64_t m0, int64_t m1, int64_t panel0, int64_t panel1) {
   constexpr int64_t P = kPanel<T>, E = sizeof(T), kMostStrips = 32;
   const int64_t panel_size = p.k * P, ld = padded_step<T>(p.k), tiles = ceil_div(m1 - m0, kTile);
   // A group of B's panels is packed, then A passes: tile by tile where 14 rows a tile use each panel well; with 6, a
@@ -104,7 +113,9 @@ void multiply(const Product<T>& p, bool accumulate, int64_t m0, int64_t m1, int6
   const int64_t group_bytes = blocks ? 4 * kCached : kCached;
   const int64_t group = most(1, least(panel1 - panel0, group_bytes / most(1, panel_size * E)));
   const int64_t in_cache = most(kPanelFetches<T>, kCached / 2 / (kTile * ld * E));
-  const int64_t strips = blocks ? least(in_cache, least(tiles, kMostStrips)) : 1;
+  // Rows that must be copied are copied for some tiles at once, lest each line and page be visited for 14 of them.
+  const int64_t most_strips = blocks ? kMostStrips : p.a.column == 1 ? 1 : 8;
+  const int64_t strips = least(tiles, least(in_cache, most_strips));
   // A is read in place where it can be, unless its rows meet in few cache sets and are used often enough to pay for a
   // copy.
   const bool in_place = p.a.column == 1 && (group <= 2 || p.a.row * E % 1024 != 0);
@@ -149,15 +160,32 @@ void multiply(const Product<T>& p, bool accumulate, int64_t m0, int64_t m1, int6
       const T* const a = in_place ? p.a.at(i0, 0) : packed;
       const char* rows = last < tiles && p.a.column == 1 ? reinterpret_cast<const char*>(p.a.at(i1, 0)) : nullptr;
       Ahead<T> ahead{blocks, rows, p.a.row * E, (last - tile) * kTile};
-      for (int64_t j = j0; j < j1; ++j) {
+      auto one = [&](int64_t j, int64_t s) __attribute__((always_inline)) {
         t.b = b + (j - j0) * panel_size;
-        for (int64_t s = tile; s < last; ++s) {
-          ahead.point(t, s - tile);
-          run(row(s), row(s + 1) - row(s), a + (row(s) - i0) * t.a_step / E, j);
-        }
+        ahead.point(t, s - tile);
+        run(row(s), row(s + 1) - row(s), a + (row(s) - i0) * t.a_step / E, j);
+      };
+      if constexpr (blocks) {
+        for (int64_t j = j0; j < j1; ++j)
+          for (int64_t s = tile; s < last; ++s) one(j, s);
+      } else {
+        for (int64_t s = tile; s < last; ++s)
+          for (int64_t j = j0; j < j1; ++j) one(j, s);
       }
     }
   }
+}
+
+/// Rows [m0, m1) by panels [panel0, panel1) of one product, some hundred values of k after another: sums of thousands
+/// would need panels so large that few fit into a cache, and A would be read, or copied, for each few again. (With few
+/// columns all fit, and rows of A are better read in one go.)
+template <class T>
+void multiply(const Product<T>& p, bool accumulate, int64_t m0, int64_t m1, int64_t panel0, int64_t panel1) {
+  constexpr int64_t kMost = 512, row = kPanel<T> * int64_t(sizeof(T));
+  const int64_t k = most(1, p.k), deep = p.a.column == 1 ? kCached / (row * ceil_div(p.n, kPanel<T>)) : 0;
+  const int64_t depth = round_up(ceil_div(k, ceil_div(k, most(kMost, deep))), kLanes<T>);
+  for (int64_t from = 0; from < k; from += depth)
+    multiply_range(p.range(from, least(p.k, from + depth)), accumulate || from > 0, m0, m1, panel0, panel1);
 }
 
 template <class T>
