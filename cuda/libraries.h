@@ -19,7 +19,8 @@ struct Product {
   Matrix a, b, c;
   bool accumulate;
 };
-/// Starts the libraries, which take memory of their own, while there is some. Throws Error when one cannot be used.
+/// Starts the libraries, which take memory of their own, while there is some. Throws Error when one cannot be used, or
+/// knows of no algorithm for an ordinary convolution.
 void prepare_libraries();
 
 /// False: not taken.

@@ -5,6 +5,7 @@
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -141,18 +142,35 @@ struct Plan {
   cudnnConvolutionDescriptor_t conv;
 };
 
-/// get_count and get are cudnnGetConvolution...AlgorithmMaxCount and ..._v7 of a pass, get with the plan's descriptors.
-template <class Performance, class Get>
-void propose(Plan& plan, cudnnStatus_t (*get_count)(cudnnHandle_t, int*), bool plain_f32, const Get& get) {
+/// Not done, as opposed to done wrongly: for a shape, for strides, for where memory begins. Parts of cuDNN that are not
+/// installed are an error: everything would run on plain kernels, and nobody would know why it is slow.
+bool declined(cudnnStatus_t status) {
+  if (status == CUDNN_STATUS_NOT_SUPPORTED_SUBLIBRARY_UNAVAILABLE) return false;
+  return CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED ||
+         status == CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER;
+}
+
+/// get_count, get and get_workspace are cudnnGetConvolution...AlgorithmMaxCount, ..._v7 and ...WorkspaceSize of a pass,
+/// the last two with the plan's descriptors. A proposal's own memory is not always what its run wants: cuDNN 9.26 says
+/// 0 for depthwise halves, and then refuses to run in it.
+template <class Performance, class Get, class GetWorkspace>
+void propose(Plan& plan, cudnnStatus_t (*get_count)(cudnnHandle_t, int*), bool plain_f32, const Get& get,
+             const GetWorkspace& get_workspace) {
   int most = 0, count = 0;
   check(get_count(dnn(), &most), "number of algorithms");
   std::vector<Performance> found(std::size_t(most), Performance{});
-  if (get(most, &count, found.data()) != CUDNN_STATUS_SUCCESS) return;
+  if (const cudnnStatus_t status = get(most, &count, found.data()); declined(status))
+    return;
+  else
+    check(status, "proposals for a convolution");
   found.resize(std::size_t(count));
   for (const Performance& p : found) {
     if (p.status != CUDNN_STATUS_SUCCESS || (deterministic() && p.determinism != CUDNN_DETERMINISTIC)) continue;
     if (plain_f32 && p.mathType != CUDNN_FMA_MATH) continue;  // the default kind of arithmetic may round to tf32
-    plan.algorithms.push_back({int(p.algo), p.mathType, p.memory});
+    check(cudnnSetConvolutionMathType(plan.conv, p.mathType), "kind of arithmetic");
+    std::size_t bytes = 0;
+    if (get_workspace(p.algo, &bytes) != CUDNN_STATUS_SUCCESS) continue;
+    plan.algorithms.push_back({int(p.algo), p.mathType, std::max(bytes, p.memory)});
   }
 }
 
@@ -178,21 +196,33 @@ Plan make_plan(Pass pass, const ConvParams& c, const View& x, const View& w, con
 
   if (pass == Pass::forward)
     propose<cudnnConvolutionFwdAlgoPerf_t>(
-        plan, cudnnGetConvolutionForwardAlgorithmMaxCount, plain_f32, [&](int most, int* count, auto* found) {
+        plan, cudnnGetConvolutionForwardAlgorithmMaxCount, plain_f32,
+        [&](int most, int* count, auto* found) {
           return cudnnGetConvolutionForwardAlgorithm_v7(dnn(), plan.x, plan.w, plan.conv, plan.y, most, count, found);
+        },
+        [&](auto a, std::size_t* bytes) {
+          return cudnnGetConvolutionForwardWorkspaceSize(dnn(), plan.x, plan.w, plan.conv, plan.y, a, bytes);
         });
   else if (pass == Pass::backward_data)
-    propose<cudnnConvolutionBwdDataAlgoPerf_t>(plan, cudnnGetConvolutionBackwardDataAlgorithmMaxCount, plain_f32,
-                                               [&](int most, int* count, auto* found) {
-                                                 return cudnnGetConvolutionBackwardDataAlgorithm_v7(
-                                                     dnn(), plan.w, plan.y, plan.conv, plan.x, most, count, found);
-                                               });
+    propose<cudnnConvolutionBwdDataAlgoPerf_t>(
+        plan, cudnnGetConvolutionBackwardDataAlgorithmMaxCount, plain_f32,
+        [&](int most, int* count, auto* found) {
+          return cudnnGetConvolutionBackwardDataAlgorithm_v7(dnn(), plan.w, plan.y, plan.conv, plan.x, most, count,
+                                                             found);
+        },
+        [&](auto a, std::size_t* bytes) {
+          return cudnnGetConvolutionBackwardDataWorkspaceSize(dnn(), plan.w, plan.y, plan.conv, plan.x, a, bytes);
+        });
   else
-    propose<cudnnConvolutionBwdFilterAlgoPerf_t>(plan, cudnnGetConvolutionBackwardFilterAlgorithmMaxCount, plain_f32,
-                                                 [&](int most, int* count, auto* found) {
-                                                   return cudnnGetConvolutionBackwardFilterAlgorithm_v7(
-                                                       dnn(), plan.x, plan.y, plan.conv, plan.w, most, count, found);
-                                                 });
+    propose<cudnnConvolutionBwdFilterAlgoPerf_t>(
+        plan, cudnnGetConvolutionBackwardFilterAlgorithmMaxCount, plain_f32,
+        [&](int most, int* count, auto* found) {
+          return cudnnGetConvolutionBackwardFilterAlgorithm_v7(dnn(), plan.x, plan.y, plan.conv, plan.w, most, count,
+                                                               found);
+        },
+        [&](auto a, std::size_t* bytes) {
+          return cudnnGetConvolutionBackwardFilterWorkspaceSize(dnn(), plan.x, plan.y, plan.conv, plan.w, a, bytes);
+        });
   return plan;
 }
 
@@ -238,12 +268,6 @@ cudnnStatus_t convolve(Pass pass, const Plan& plan, const Plan::Algorithm& a, co
   return cudnnConvolutionBackwardFilter(dnn(), alpha, plan.x, x.data, plan.y, y.data, plan.conv,
                                         cudnnConvolutionBwdFilterAlgo_t(a.number), workspace.as<void>(), a.workspace,
                                         beta, plan.w, w.data);
-}
-
-/// The heuristics may propose what then is not done after all, for strides or for where the memory begins.
-bool declined(cudnnStatus_t status) {
-  return CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED ||
-         status == CUDNN_STATUS_BAD_PARAM_MISALIGNED_POINTER;
 }
 
 // ---- LSTM ----
@@ -310,6 +334,13 @@ struct LstmDescription {
 void prepare_libraries() {
   std::lock_guard lock(one_caller);
   blas(), dnn();
+  if (own_only()) return;
+  const View x{nullptr, Dtype::f32, 4, {1, 32, 8, 8}, {2048, 1, 256, 32}};
+  const View w{nullptr, Dtype::f32, 4, {32, 32, 3, 3}, {288, 1, 96, 32}};
+  const Plan plan = make_plan(Pass::forward, ConvParams{.pad_top = 1, .pad_left = 1}, x, w, x);
+  AR_CHECK(
+      !plan.algorithms.empty(),
+      "cuda: cuDNN can do no ordinary convolution here: are all of its libraries installed (libcudnn_engines_...)?");
 }
 
 bool library_product(const Product& p) {
@@ -330,7 +361,8 @@ bool library_product(const Product& p) {
       blas(), b->operation, a->operation, p.n, p.m, p.k, factors.alpha(), p.b.data, blas_type(p.dtype), b->leading,
       p.b.batch_step, p.a.data, blas_type(p.dtype), a->leading, p.a.batch_step, factors.beta(), p.c.data,
       blas_type(p.c_dtype), c->leading, p.c.batch_step, p.batch, compute, CUBLAS_GEMM_DEFAULT);
-  if (status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_ARCH_MISMATCH) return false;  // bf16 on Turing
+  const bool unsupported = status == CUBLAS_STATUS_NOT_SUPPORTED || status == CUBLAS_STATUS_ARCH_MISMATCH;
+  if (unsupported && p.dtype == Dtype::bf16) return false;  // on Turing
   check(status, "product");
   queued("product by cuBLAS");
   return true;
@@ -340,19 +372,20 @@ bool library_convolution(Pass pass, const ConvParams& c, const View& x, const Vi
   if (own_only() || !describable(x) || !describable(y)) return false;
   std::lock_guard lock(one_caller);
   Plan& plan = plan_for(pass, c, x, w, y, accumulate);
-  while (!plan.algorithms.empty()) {
-    const Plan::Algorithm& a = plan.algorithms.front();
-    // Where memory is short, an algorithm that works in less.
-    const Scratch workspace(int64_t(a.workspace), plan.algorithms.size() > 1 ? Shortage::null : Shortage::error);
-    if (a.workspace == 0 || workspace.as<void>()) {
-      const cudnnStatus_t status = convolve(pass, plan, a, workspace, x, w, y, accumulate);
-      if (!declined(status)) {
-        check(status, "convolution");
-        queued("convolution by cuDNN");
-        return true;
-      }
+  for (auto a = plan.algorithms.begin(); a != plan.algorithms.end();) {
+    // Where memory is short, this time an algorithm that works in less.
+    const Scratch workspace(int64_t(a->workspace), a + 1 < plan.algorithms.end() ? Shortage::null : Shortage::error);
+    if (a->workspace > 0 && !workspace.as<void>()) {
+      ++a;
+      continue;
     }
-    plan.algorithms.erase(plan.algorithms.begin());
+    const cudnnStatus_t status = convolve(pass, plan, *a, workspace, x, w, y, accumulate);
+    if (!declined(status)) {
+      check(status, "convolution");
+      queued("convolution by cuDNN");
+      return true;
+    }
+    a = plan.algorithms.erase(a);
   }
   return false;
 }
@@ -396,7 +429,7 @@ bool library_lstm(const LstmOperands& o) {
       cudnnRNNForward(dnn(), d.lstm, d.mode, o.lengths, d.x, s.x.data, d.y, s.y.data, d.states, s.h0.data, s.h.data,
                       d.states, s.c0.data, s.c.data, std::size_t(o.memory.weights), o.weights,
                       std::size_t(o.memory.work), o.work, std::size_t(o.memory.left), o.left);
-  if (CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED) return false;
+  if (declined(status)) return false;
   check(status, "lstm");
   queued("lstm by cuDNN");
   return true;
