@@ -21,7 +21,7 @@ Variable conv2d(const Variable& x, const Variable& weight, const Variable& bias,
                   Tensor gx, gw, gb;
                   if (b.wanted(0))
                     gx = ops::conv2d_backward_data(gy, w_saved.get(), x_shape, options, {}, {}, false, packing);
-                  if (b.wanted(1)) gw = ops::conv2d_backward_weight(x_saved.get(), gy, w_saved.get(), options);
+                  if (b.wanted(1)) gw = ops::conv2d_backward_weight(x_saved.get(), gy, w_saved.form(), options);
                   if (b.wanted(2)) gb = ops::channel_totals(gy);
                   return {gx, gw, gb};
                 });

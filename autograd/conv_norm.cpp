@@ -103,7 +103,7 @@ Variable conv_norm(const Variable& x, const std::vector<ConvNorm>& steps, const 
       const ops::NormGradients n = k.norm.finish(k.sums, g);
       grads[at + 1] = n.weight, grads[at + 2] = n.bias;
       if (b.wanted(at))
-        grads[at] = ops::conv2d_backward_weight(before ? before->sums : x.get(), g, k.weight.get(), k.conv,
+        grads[at] = ops::conv2d_backward_weight(before ? before->sums : x.get(), g, k.weight.form(), k.conv,
                                                 before ? before->norm.reader() : ops::Reader());
       bool further = false;
       for (int j = 0; j < at; ++j) further |= b.wanted(j);

@@ -1,5 +1,7 @@
 #include "autograd/dense_block.h"
 
+#include <algorithm>
+
 #include "autograd/fused_norm.h"
 #include "autograd/operands.h"
 #include "tensor/ops_conv.h"
@@ -56,12 +58,15 @@ DenseBlockResult dense_block(const Variable& x, const std::vector<DenseLayerPara
   for (const DenseLayerParameters& l : layers)
     inputs.insert(inputs.end(), {l.norm1.weight, l.norm1.bias, l.conv1, l.norm2.weight, l.norm2.bias, l.conv2});
   const bool keep = grad_enabled() && any_requires_grad(inputs);
-  const bool inference = !keep && !options.training;
+  const bool of_batch = std::any_of(layers.begin(), layers.end(), [&](const DenseLayerParameters& l) {
+    return FusedNorm::uses_batch(l.norm1, options) || FusedNorm::uses_batch(l.norm2, options);
+  });
+  const bool inference = !keep && !of_batch;
 
   const int64_t first = x.size(1);
   const Tensor block = block_buffer(x.value(), layers, std::move(buffer));
   ChannelSums sums;
-  if (options.training) {
+  if (of_batch) {
     sums = zero_sums(block.size(1), block);
     const ChannelSums of_x = part(sums, 0, first);
     ops::channel_sums(x.value(), of_x.sum, of_x.sum_sq);
@@ -81,7 +86,7 @@ DenseBlockResult dense_block(const Variable& x, const std::vector<DenseLayerPara
       ops::conv2d(seen, l.conv1.value(), k1x1, norm1.reader(), norm2.epilogue(), narrow, ops::Packing::cached);
       ops::conv2d(narrow, l.conv2.value(), k3x3, {}, {}, fresh, ops::Packing::cached);
     } else {
-      const ChannelSums middle_sums = options.training ? zero_sums(middle, block) : ChannelSums();
+      const ChannelSums middle_sums = of_batch ? zero_sums(middle, block) : ChannelSums();
       narrow = ops::conv2d(seen, l.conv1.value(), k1x1, norm1.reader(),
                            {.sum = middle_sums.sum, .sum_sq = middle_sums.sum_sq});
       FusedNorm norm2(narrow, middle_sums, l.norm2, options);
@@ -96,8 +101,7 @@ DenseBlockResult dense_block(const Variable& x, const std::vector<DenseLayerPara
     in += growth;
   }
 
-  auto backward = [block = Saved("dense_block", "features", block), kept, first,
-                   training = options.training](Backward& b) mutable {
+  auto backward = [block = Saved("dense_block", "features", block), kept, first, of_batch](Backward& b) mutable {
     const Tensor g = own(b.take_grad());
     const Tensor& x = block.get();
     std::vector<Tensor> grads(1 + 6 * kept.size());
@@ -109,7 +113,7 @@ DenseBlockResult dense_block(const Variable& x, const std::vector<DenseLayerPara
     };
     /// These channels' gradient g += rest_a + rest_b * x: all their readers are done.
     const auto complete = [&](const Tensor& g, int64_t from) {
-      if (!training) return;
+      if (!of_batch) return;
       const Tensor ab = rest.narrow(1, from, g.size(1)).to(parameter_dtype(x.dtype()));
       ops::channel_affine_add_(x.narrow(1, from, g.size(1)), ab.select(0, 0), ab.select(0, 1), g);
     };

@@ -25,7 +25,7 @@ struct DenseLayerParameters {
 
 struct DenseBlockResult {
   Variable features;  // (N, C0 + L*k, H, W)
-  ChannelSums sums;   // of the features, in training
+  ChannelSums sums;   // of the features, where norms use the batch's statistics
 };
 
 /// x (N,C0,H,W). `buffer`, of the result's shape, may hold x as its first channels already (then nothing is copied);

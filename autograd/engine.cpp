@@ -2,6 +2,7 @@
 // arrived, without recursion.
 #include "autograd/engine.h"
 
+#include <algorithm>
 #include <map>
 
 #include "tensor/ops_elementwise.h"
@@ -28,8 +29,9 @@ struct Slot {
   bool owned = false;
 };
 
-Tensor run_hooks(const VariableState& state, Tensor g) {
-  for (const auto& [id, hook] : state.hooks) {
+Tensor run_hooks(const Hooks& hooks, Tensor g) {
+  const auto now = hooks.all;  // they may register and remove hooks
+  for (const auto& [id, hook] : now) {
     Tensor replaced = hook(g);
     if (!replaced.defined()) continue;
     AR_CHECK(replaced.shape() == g.shape() && replaced.dtype() == g.dtype(), "backward: a hook returned ",
@@ -40,7 +42,6 @@ Tensor run_hooks(const VariableState& state, Tensor g) {
 }
 
 void add_to_leaf(VariableState& leaf, Tensor g) {
-  g = run_hooks(leaf, std::move(g));
   if (leaf.grad.defined()) {
     ops::axpby_(1, g, 1, leaf.grad);
     return;
@@ -67,7 +68,7 @@ struct Engine {
     NoGrad no_grad;
     const std::shared_ptr<VariableState>& state = root.state_;
     if (!state->producer) {
-      add_to_leaf(*state, std::move(grad));
+      add_to_leaf(*state, run_hooks(state->hooks, std::move(grad)));
       return;
     }
     std::map<uint64_t, std::pair<std::shared_ptr<Node>, std::vector<Slot>>, std::greater<>> pending;
@@ -77,6 +78,13 @@ struct Engine {
       accumulate(slots[output].grad, slots[output].owned, std::move(g));
     };
     arrive(state->producer, state->output, std::move(grad));
+    // Leaves without hooks take each gradient as it comes; hooks see the sum, so others wait for the end of the pass.
+    std::vector<std::pair<std::shared_ptr<VariableState>, Slot>> hooked;
+    auto wait = [&](const std::shared_ptr<VariableState>& leaf, Tensor g) {
+      auto at = std::find_if(hooked.begin(), hooked.end(), [&](const auto& h) { return h.first == leaf; });
+      if (at == hooked.end()) at = hooked.insert(at, {leaf, {}});
+      accumulate(at->second.grad, at->second.owned, std::move(g));
+    };
 
     while (!pending.empty()) {
       const std::shared_ptr<Node> node = pending.begin()->second.first;
@@ -89,15 +97,17 @@ struct Engine {
       context.node_ = node.get();
       for (size_t i = 0; i < slots.size(); ++i) {
         Tensor g = std::move(slots[i].grad);
-        if (const auto result = node->outputs[i].state.lock(); result && g.defined()) {
-          g = run_hooks(*result, std::move(g));
-          if (result->retains_grad) result->grad = result->grad.defined() ? ops::add(result->grad, g) : g.clone();
-        }
+        if (g.defined()) g = run_hooks(node->outputs[i].hooks, std::move(g));
+        if (const auto result = node->outputs[i].state.lock(); result && result->retains_grad && g.defined())
+          result->grad = result->grad.defined() ? ops::add(result->grad, g) : g.clone();
         context.grads_.push_back(std::move(g));
       }
       for (const Edge& e : node->edges) context.wanted_.push_back(e.wanted());
       std::vector<Tensor> grads = gradients(*node, context);
-      if (!retain_graph) node->fn = nullptr;
+      if (!retain_graph) {
+        node->fn = nullptr;
+        for (Node::Output& o : node->outputs) o.hooks.all.clear();  // they may hold variables of this very graph
+      }
       context.grads_.clear();
       AR_CHECK(grads.size() == node->edges.size(), "backward: ", node->op, " returned ", grads.size(),
                " gradients for ", node->edges.size(), " inputs");
@@ -105,7 +115,7 @@ struct Engine {
       for (size_t i = 0; i < grads.size(); ++i) {
         const Edge& e = node->edges[i];
         Tensor g = std::move(grads[i]);
-        if (!e.wanted()) continue;
+        if (!context.wanted(int(i))) continue;
         AR_CHECK(g.defined(), "backward: ", node->op, " returned no gradient for input ", i);
         AR_CHECK(g.shape() == e.shape && g.dtype() == e.dtype, "backward: ", node->op, " returned a gradient of ",
                  g.shape(), " ", g.dtype(), " for input ", i, " of ", e.shape, " ", e.dtype);
@@ -113,10 +123,13 @@ struct Engine {
                  g.shape(), " holds NaN or infinity (anomaly detection)");
         if (e.node)
           arrive(e.node, e.output, std::move(g));
-        else
+        else if (e.leaf->hooks.all.empty())
           add_to_leaf(*e.leaf, std::move(g));
+        else
+          wait(e.leaf, std::move(g));
       }
     }
+    for (auto& [leaf, slot] : hooked) add_to_leaf(*leaf, run_hooks(leaf->hooks, std::move(slot.grad)));
   }
 };
 

@@ -9,12 +9,14 @@
 namespace ar {
 namespace {
 
-/// Those of running statistics, kept with these until they or the parameters are written to.
+/// Those of running statistics, kept with these until they or the parameters are written to. Of memory of the caller's
+/// nobody knows when it is.
 ops::NormVectors kept_vectors(const Tensor& x, const ops::NormSource& s) {
   Hash key;
   uint64_t versions = 0;
   for (const Tensor* t : {&s.weight, &s.bias, &s.running_mean, &s.running_var}) {
     if (!t->defined()) continue;
+    if (t->storage()->adopted()) return ops::norm_vectors(x, s);
     key << t->storage()->id() << uint64_t(t->offset()) << t->strides();
     if (t != &s.running_var) versions += t->version();
   }
@@ -27,7 +29,7 @@ ops::NormVectors kept_vectors(const Tensor& x, const ops::NormSource& s) {
 
 FusedNorm::FusedNorm(const Tensor& x, const ChannelSums& known, const NormParameters& norm,
                      const BatchNormOptions& options)
-    : weight_(value_of(norm.weight)),
+    : weight_("batch_norm", "weight", value_of(norm.weight)),
       eps_(options.eps),
       count_(values_per_channel(x)),
       of_batch_(uses_batch(norm, options)),
@@ -35,7 +37,7 @@ FusedNorm::FusedNorm(const Tensor& x, const ChannelSums& known, const NormParame
       slope_(options.slope) {
   AR_CHECK(!options.training || count_ != 1, "batch_norm: training needs more than one value per channel, x is ",
            x.shape());
-  ops::NormSource source{.weight = weight_,
+  ops::NormSource source{.weight = value_of(norm.weight),
                          .bias = value_of(norm.bias),
                          .running_mean = norm.running_mean,
                          .running_var = norm.running_var,
@@ -68,14 +70,15 @@ ops::Gate FusedNorm::gate(const Tensor& x) {
 }
 
 ops::NormGradients FusedNorm::finish(const Tensor& x, const Tensor& gx) {
-  const ops::NormGradients g = ops::norm_gradients(x, vectors_, weight_, eps_, std::max<int64_t>(count_, 1), gated_.sum,
-                                                   gated_.sum_sq, {.wanted = of_batch_});
+  const ops::NormGradients g = ops::norm_gradients(x, vectors_, weight_.get(), eps_, std::max<int64_t>(count_, 1),
+                                                   gated_.sum, gated_.sum_sq, {.wanted = of_batch_});
   if (of_batch_) ops::channel_affine_add_(x, g.a, g.b, gx);
   return g;
 }
 
 ops::NormGradients FusedNorm::finish_later(const Tensor& x, const Tensor& sum_a, const Tensor& sum_b) {
-  return ops::norm_gradients(x, vectors_, weight_, eps_, count_, gated_.sum, gated_.sum_sq, {of_batch_, sum_a, sum_b});
+  return ops::norm_gradients(x, vectors_, weight_.get(), eps_, count_, gated_.sum, gated_.sum_sq,
+                             {of_batch_, sum_a, sum_b});
 }
 
 }  // namespace ar

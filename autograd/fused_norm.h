@@ -34,7 +34,7 @@ class FusedNorm {
 
  private:
   ops::NormVectors vectors_;
-  Tensor weight_;
+  Saved weight_;
   ChannelSums gated_;
   double eps_;
   int64_t count_;

@@ -168,10 +168,16 @@ class Check {
       for (int64_t i = first; i < last; ++i) after[size_t(i)] += step * u(i);
       leaf.variable.value().copy_from(from_vector(after, leaf.variable.shape()));
     };
-    moved(options_.eps);
-    std::vector<double> d = values();
-    moved(-options_.eps);
-    const std::vector<double> lower = values();
+    std::vector<double> d, lower;
+    try {
+      moved(options_.eps);
+      d = values();
+      moved(-options_.eps);
+      lower = values();
+    } catch (...) {
+      moved(0);
+      throw;
+    }
     moved(0);
     for (size_t i = 0; i < d.size(); ++i) d[i] = (d[i] - lower[i]) / (2 * options_.eps);
     return d;

@@ -18,8 +18,10 @@ void check_arguments(const Tensor& x, const Tensor& weight, const Tensor& bias) 
            x.shape().back(), " (x ", x.shape(), ", weight ", weight.shape(), ")");
   AR_CHECK(weight.dtype() == parameter_dtype(x.dtype()), "linear: weight must be ", parameter_dtype(x.dtype()),
            ", it is ", weight.dtype());
-  AR_CHECK(!bias.defined() || bias.shape() == Dims{weight.size(0)}, "linear: bias must have shape [", weight.size(0),
-           "], it has ", bias.shape());
+  if (!bias.defined()) return;
+  AR_CHECK(bias.shape() == Dims{weight.size(0)}, "linear: bias must have shape [", weight.size(0), "], it has ",
+           bias.shape());
+  AR_CHECK(bias.dtype() == weight.dtype(), "linear: bias must be ", weight.dtype(), ", it is ", bias.dtype());
 }
 
 }  // namespace
@@ -40,15 +42,14 @@ Variable linear(const Variable& x, const Variable& weight, const Variable& bias)
   const Saved w_saved("linear", "weight", w);
   return record("linear", std::move(y), {x, weight, bias},
                 [x_saved, w_saved, x_shape = x.shape(), packing](Backward& b) -> std::vector<Tensor> {
-                  const Tensor& w = w_saved.get();
                   const Tensor gy = ops::rows_of(b.grad());
                   Tensor gx, gw, gb;
                   if (b.wanted(0)) {
                     gx = row_major(x_shape, gy);
-                    ops::linear_backward_data(gy, w, gx.reshape({gy.size(0), w.size(1)}), packing);
+                    ops::linear_backward_data(gy, w_saved.get(), gx.reshape({gy.size(0), x_shape.back()}), packing);
                   }
                   if (b.wanted(1)) {
-                    gw = empty_like(w);
+                    gw = empty_like(w_saved.form());
                     ops::linear_backward_weight(x_saved.get(), gy, gw);
                   }
                   if (b.wanted(2)) gb = ops::channel_totals(gy);

@@ -111,7 +111,10 @@ Variable cross_entropy(const Variable& logits, const Tensor& target, const LossO
   const Tensor counts = ops::pick("cross_entropy", class_weights(x.value(), {}), 1, t.index).unsqueeze(1);
   const Tensor share = ops::mul(ops::mul(class_weights(x.value(), options.weight), counts),
                                 t.scale(-eps / double(x.size(1)), options.reduction));
-  const Variable smooth = mul(x, share);
+  // x may be infinite where it does not count: select zeros there, which is what relu's gradient does.
+  const Tensor shares = ops::unary_backward(UnaryOp::relu, counts.expand(x.shape()), ops::mul(x.value(), share));
+  const Variable smooth = record("cross_entropy", shares, {x},
+                                 [share](Backward& ctx) { return std::vector<Tensor>{ops::mul(share, ctx.grad())}; });
   return loss * (1 - eps) + (options.reduction == Reduction::none ? sum(smooth, {1}) : sum(smooth));
 }
 

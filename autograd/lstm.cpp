@@ -34,9 +34,10 @@ Direction run(const Variable& x, const std::vector<Variable>& w, const Variable&
         {.x = b.wanted(0), .ih = b.wanted(1), .hh = b.wanted(2), .bias = b.wanted(3) || b.wanted(4)});
     return {g.x, g.ih, g.hh, g.bias, g.bias, g.h0, g.c0};
   };
+  // Copies: whoever writes into the last state must not write into the output.
+  const Tensor last_h = states.last(states.h, reverse).clone(), last_c = states.last(states.c, reverse).clone();
   const std::vector<Variable> results =
-      record("lstm", {output, states.last(states.h, reverse), states.last(states.c, reverse)},
-             {x, w[0], w[1], w[2], w[3], h0, c0}, backward);
+      record("lstm", {output, last_h, last_c}, {x, w[0], w[1], w[2], w[3], h0, c0}, backward);
   return {results[0], results[1], results[2]};
 }
 
@@ -119,8 +120,10 @@ void check_arguments(const Variable& x, const std::vector<Variable>& weights, co
 }  // namespace
 
 LstmResult lstm(const Variable& x, const std::vector<Variable>& weights, const LstmOptions& o, const Variable& h0,
-                const Variable& c0, const Tensor& lengths, Generator& g) {
+                const Variable& c0, const Tensor& given_lengths, Generator& g) {
   check_arguments(x, weights, o, h0, c0);
+  // The backward pass reads them again, when the caller may have reused their memory.
+  const Tensor lengths = given_lengths.defined() ? given_lengths.clone() : Tensor();
   const int directions = o.bidirectional ? 2 : 1, each = o.bias ? 4 : 2;
   Variable sequence = o.batch_first ? transpose(x, 0, 1) : x;
   std::vector<Variable> h, c;

@@ -59,10 +59,11 @@ Variable batch_norm(const Variable& x, const Tensor& running_mean, const Tensor&
   Tensor y = ops::channel_affine(shifted(x.value(), source.offset), vectors.scale, vectors.shift, options.activation,
                                  options.slope);
 
-  const Saved saved("batch_norm", "input", x.value());
+  const Saved saved("batch_norm", "input", x.value()), saved_w("batch_norm", "weight", w);
   return record("batch_norm", std::move(y), {x, weight, bias},
-                [saved, offset = source.offset, vectors, w, activation = options.activation, slope = options.slope,
-                 of_batch, count, eps = options.eps](Backward& b) -> std::vector<Tensor> {
+                [saved, saved_w, offset = source.offset, vectors, activation = options.activation,
+                 slope = options.slope, of_batch, count, eps = options.eps](Backward& b) -> std::vector<Tensor> {
+                  const Tensor& w = saved_w.get();
                   const Tensor input = shifted(saved.get(), offset);
                   const ChannelSums d = zero_sums(input.size(1), input);
                   const Tensor gx = ops::channel_gate(b.grad(), {input, vectors.scale, vectors.shift, activation, slope,

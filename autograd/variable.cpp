@@ -80,17 +80,25 @@ void Variable::set_value(Tensor value) const {
   AR_CHECK(value.defined(), "set_value: an undefined tensor");
   AR_CHECK(!requires_grad() || is_floating(value.dtype()), "set_value: only floating tensors have gradients, not ",
            value.dtype());
+  if (state_->grad.defined() && state_->grad.shape() != value.shape()) state_->grad = {};
   state_->value = std::move(value);
 }
 
+namespace {
+Hooks& hooks_of(VariableState& state) {
+  return state.producer ? state.producer->outputs[state.output].hooks : state.hooks;
+}
+}  // namespace
+
 int Variable::register_hook(GradHook hook) const {
   AR_CHECK(requires_grad(), "register_hook: the variable does not require gradients");
-  state_->hooks.emplace_back(state_->next_hook, std::move(hook));
-  return state_->next_hook++;
+  Hooks& hooks = hooks_of(*state_);
+  hooks.all.emplace_back(hooks.next, std::move(hook));
+  return hooks.next++;
 }
 
 void Variable::remove_hook(int id) const {
-  std::erase_if(checked(state_).hooks, [&](const auto& h) { return h.first == id; });
+  std::erase_if(hooks_of(checked(state_)).all, [&](const auto& h) { return h.first == id; });
 }
 
 Variable Variable::detach() const { return Variable(value()); }

@@ -35,7 +35,8 @@ class Variable {
   double item() const { return value().item(); }
 
   bool requires_grad() const;
-  /// Of leaves only; throws Error on a computed variable.
+  /// Of leaves only; throws Error on a computed variable. Turned off, a leaf gets no gradient from graphs
+  /// recorded before, either.
   void set_requires_grad(bool on) const;
   bool is_leaf() const;
   /// The gradient so far: of leaves, and of computed variables after retain_grad(). Undefined before the first
@@ -46,10 +47,12 @@ class Variable {
   void zero_grad() const;
   /// Keeps the gradient of a computed variable, too.
   void retain_grad() const;
-  /// Calls `hook` with every gradient that arrives here, before it goes on. Returns a number for remove_hook().
+  /// Calls `hook` once in each backward pass that reaches this variable, with the whole gradient, before it goes on; a
+  /// leaf's at the end of the pass. A computed variable's stays with the graph when no handle is left. Hooks may
+  /// register and remove hooks, which counts from the next pass on. Returns a number for remove_hook().
   int register_hook(GradHook hook) const;
   void remove_hook(int id) const;
-  /// Replaces the value of a leaf (loading, moving to a device).
+  /// Replaces the value of a leaf (loading, moving to a device). A gradient of another shape is forgotten.
   void set_value(Tensor value) const;
 
   /// Computes gradients of all leaves this was computed from and adds them to their grad(). `grad` is the gradient of
@@ -111,6 +114,8 @@ class Saved {
   const Tensor& get() const;
   /// Its shape, which no write changes.
   const Dims& shape() const { return tensor_.shape(); }
+  /// The tensor for its shape, strides and dtype alone: its values are not read.
+  const Tensor& form() const { return tensor_; }
 
  private:
   const char *op_, *what_;

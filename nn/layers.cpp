@@ -35,7 +35,7 @@ void init_bias(const Parameter& bias, const Parameter& weight) {
 // ---- Linear ----
 
 Linear::Linear(const Options& o) {
-  AR_CHECK(o.in >= 0 && o.out >= 0, "Linear: features must not be negative, in is ", o.in, ", out is ", o.out);
+  AR_CHECK(o.in > 0 && o.out > 0, "Linear: in and out must be positive, they are ", o.in, " and ", o.out);
   weight = Parameter(empty({o.out, o.in}));
   if (o.bias) bias = Parameter(empty({o.out}));
   init::kaiming_uniform_(weight, {.a = std::sqrt(5.0)});

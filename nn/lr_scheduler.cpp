@@ -16,9 +16,13 @@ std::vector<double> LrScheduler::last_lr() const {
   return all;
 }
 
-void LrScheduler::apply() const {
+void LrScheduler::check_groups() const {
   AR_CHECK(optimizer_.num_groups() == int(base_lrs_.size()), name(), ": made for ", base_lrs_.size(),
            " parameter groups, the optimiser has ", optimizer_.num_groups());
+}
+
+void LrScheduler::apply() const {
+  check_groups();
   for (int g = 0; g < int(base_lrs_.size()); ++g) set(optimizer_.knobs(g), g, base_lrs_[size_t(g)], last_step_);
 }
 
@@ -43,8 +47,10 @@ void LrScheduler::load_state_dict(const nn::StateDict& state) {
   AR_CHECK(given.size() == 2 && step != given.end() && lrs != given.end() && step->second.numel() == 1 &&
                lrs->second.shape() == Dims{int64_t(base_lrs_.size())},
            "load_state_dict: not the state of a ", name(), " over ", base_lrs_.size(), " parameter groups");
-  last_step_ = int64_t(step->second.item());
+  check_groups();
+  const int64_t last_step = int64_t(step->second.item());
   base_lrs_ = lrs->second.to_vector<double>();
+  last_step_ = last_step;
   apply();
 }
 

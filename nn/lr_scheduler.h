@@ -19,7 +19,9 @@ class LrScheduler {
 
   /// "last_step" and "base_lrs".
   nn::StateDict state_dict() const;
-  /// Goes on from there, and sets the rates. Throws Error when the state is another schedule's or has other groups.
+  /// Goes on from there, and sets the rates. The state says nothing of the schedule itself: another kind, or other
+  /// options, go on from those steps and base rates, too. Throws Error when it does not fit the optimiser's groups, and
+  /// then changes nothing.
   void load_state_dict(const nn::StateDict& state);
 
  protected:
@@ -28,6 +30,7 @@ class LrScheduler {
   /// Sets the knobs of a group whose base rate is `base` after t steps; t = 0 is the start.
   virtual void set(Knobs knobs, int group, double base, int64_t t) const = 0;
   virtual const char* name() const = 0;
+  void check_groups() const;
   void apply() const;
   Optimizer& optimizer() const { return optimizer_; }
 

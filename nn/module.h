@@ -134,8 +134,8 @@ class Module {
   LoadReport load_state_dict(const StateDict& state, bool strict = true);
   /// Converts floating parameters (with their gradients) and buffers; handles and optimisers stay valid.
   void to(Dtype dtype);
-  /// Floating parameters (with their gradients) and buffers to a device; counts stay on the CPU, which reads them.
-  /// Before an optimiser is made: its state lies beside the parameters.
+  /// Parameters (with their gradients) and all buffers, counts too, to a device. Before an optimiser is made: its state
+  /// lies beside the parameters.
   void to(Device device);
 
   // ---- modes ----

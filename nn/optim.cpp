@@ -23,6 +23,12 @@ Tensor in_order_of(const Tensor& p, const Tensor& t) {
   return y;
 }
 
+/// The update walks through memory.
+void check_dense(const char* op, const Tensor& p) {
+  AR_CHECK(p.is_dense_in_any_order(), op, ": a parameter must be dense, strides ", p.strides(), " of ", p.shape(),
+           " are not");
+}
+
 void check_options(const char* op, const std::vector<std::pair<const char*, double>>& not_negative) {
   for (const auto& [what, value] : not_negative)
     AR_CHECK(value >= 0, op, ": ", what, " must not be negative, it is ", value);
@@ -46,8 +52,7 @@ void Optimizer::add_slots(const std::vector<Variable>& parameters) {
   for (const Variable& p : parameters) {
     AR_CHECK(p.defined(), name(), ": an undefined parameter");
     AR_CHECK(p.is_leaf(), name(), ": only leaves can be optimised, not a computed variable ", p.shape());
-    AR_CHECK(p.value().is_dense_in_any_order(), name(), ": a parameter must be dense, strides ", p.value().strides(),
-             " of ", p.shape(), " are not");
+    check_dense(name(), p.value());
     for (const std::vector<Slot>& group : slots_) check_new(p, group);
     check_new(p, added);
     added.push_back({p, {}});
@@ -55,24 +60,31 @@ void Optimizer::add_slots(const std::vector<Variable>& parameters) {
   slots_.push_back(std::move(added));
 }
 
-void Optimizer::step() {
-  for (int group = 0; group < int(slots_.size()); ++group) {
-    std::vector<Due> due;
-    for (Slot& slot : slots_[size_t(group)]) {
-      const Tensor& p = slot.parameter.value();
-      if (!slot.parameter.grad().defined() || p.numel() == 0) continue;
-      for (Tensor& t : slot.state) {
-        if (t.dtype() == Dtype::i64) continue;  // the count of steps
-        AR_CHECK(t.dtype() == p.dtype(), name(), ": a parameter became ", p.dtype(), " while its state is ", t.dtype());
-        t = in_order_of(p, t);
-      }
-      const Tensor g = in_order_of(p, slot.parameter.grad());
-      AR_CHECK(g.dtype() == p.dtype() && g.device() == p.device(), name(), ": a parameter is ", p.dtype(), " on ",
-               p.device(), ", its gradient ", g.dtype(), " on ", g.device());
-      due.push_back({&slot, p, g});
-    }
-    if (!due.empty()) update(due, group);
+Optimizer::Due Optimizer::checked(Slot& slot) const {
+  const Tensor &p = slot.parameter.value(), &g = slot.parameter.grad();
+  check_dense(name(), p);
+  check_kernel(p);
+  AR_CHECK(g.shape() == p.shape(), name(), ": a parameter is ", p.shape(), ", its gradient ", g.shape());
+  AR_CHECK(g.dtype() == p.dtype() && g.device() == p.device(), name(), ": a parameter is ", p.dtype(), " on ",
+           p.device(), ", its gradient ", g.dtype(), " on ", g.device());
+  for (Tensor& t : slot.state) {
+    if (t.dtype() == Dtype::i64) continue;  // the count of steps
+    AR_CHECK(t.shape() == p.shape(), name(), ": a parameter became ", p.shape(), " while its state is ", t.shape());
+    AR_CHECK(t.dtype() == p.dtype(), name(), ": a parameter became ", p.dtype(), " while its state is ", t.dtype());
+    AR_CHECK(t.device() == p.device(), name(), ": a parameter went to ", p.device(), " while its state is on ",
+             t.device());
+    t = in_order_of(p, t);
   }
+  return {&slot, p, in_order_of(p, g)};
+}
+
+void Optimizer::step() {
+  std::vector<std::vector<Due>> due(slots_.size());  // all of them first: no half steps
+  for (size_t group = 0; group < slots_.size(); ++group)
+    for (Slot& slot : slots_[group])
+      if (slot.parameter.grad().defined() && slot.parameter.numel() > 0) due[group].push_back(checked(slot));
+  for (size_t group = 0; group < slots_.size(); ++group)
+    if (!due[group].empty()) update(due[group], int(group));
 }
 
 void Optimizer::zero_grad() {
@@ -92,7 +104,8 @@ nn::StateDict Optimizer::state_dict() const {
     }
   for (int group = 0; group < num_groups(); ++group)
     for (const auto& [option, value] : const_cast<Optimizer*>(this)->options(group))
-      all.emplace_back("param_groups." + std::to_string(group) + '.' + option, full({}, *value, {.dtype = Dtype::f64}));
+      all.emplace_back("param_groups." + std::to_string(group) + '.' + option,
+                       full({}, std::visit([](auto* v) { return double(*v); }, value), {.dtype = Dtype::f64}));
   return all;
 }
 
@@ -115,7 +128,7 @@ void Optimizer::load_state_dict(const nn::StateDict& state) {
   const std::vector<std::string> names = state_names();
   std::vector<std::pair<Tensor, Tensor>> copies;
   std::vector<std::vector<Tensor>> states;
-  std::vector<std::pair<double*, Tensor>> numbers;
+  std::vector<std::pair<Option, Tensor>> numbers;
   for (const auto& group : slots_)
     for (const Slot& slot : group) {
       const std::string prefix = "state." + std::to_string(states.size()) + '.';
@@ -126,14 +139,17 @@ void Optimizer::load_state_dict(const nn::StateDict& state) {
         copies.emplace_back(states.back()[i], take(prefix + names[i], states.back()[i].shape()));
     }
   for (int group = 0; group < num_groups(); ++group)
-    for (const auto& [option, value] : options(group))
-      numbers.emplace_back(value, take("param_groups." + std::to_string(group) + '.' + option, {}));
+    for (const auto& [option, value] : options(group)) {
+      const std::string key = "param_groups." + std::to_string(group) + '.' + option;
+      if (std::holds_alternative<double*>(value) || given.count(key)) numbers.emplace_back(value, take(key, {}));
+    }
   for (const auto& [key, t] : state)
     if (given.count(key)) problems << "; unexpected " << key;
   AR_CHECK(problems.str().empty(), "load_state_dict: the state does not fit this ", name(), problems.str());
 
   for (const auto& [target, source] : copies) target.copy_from(source);
-  for (const auto& [value, source] : numbers) *value = source.item();
+  for (const auto& [value, source] : numbers)
+    std::visit([n = source.item()](auto* v) { *v = std::remove_reference_t<decltype(*v)>(n); }, value);
   size_t index = 0;
   for (auto& group : slots_)
     for (Slot& slot : group) slot.state = std::move(states[index++]);
@@ -185,9 +201,13 @@ void SGD::add_group(const std::vector<Variable>& parameters, const SgdOptions& o
 
 Knobs SGD::knobs(int group) { return {&group_options(group).lr, &group_options(group).momentum}; }
 
-std::vector<std::pair<std::string, double*>> SGD::options(int group) {
+std::vector<std::pair<std::string, Optimizer::Option>> SGD::options(int group) {
   SgdOptions& o = group_options(group);
-  return {{"lr", &o.lr}, {"momentum", &o.momentum}, {"dampening", &o.dampening}, {"weight_decay", &o.weight_decay}};
+  return {{"lr", &o.lr},
+          {"momentum", &o.momentum},
+          {"dampening", &o.dampening},
+          {"weight_decay", &o.weight_decay},
+          {"nesterov", &o.nesterov}};
 }
 
 std::vector<Tensor> SGD::fresh_state(const Tensor& parameter) const { return {zeros_like(parameter)}; }
@@ -200,6 +220,11 @@ SgdParams SGD::params(int group, bool first_step) {
           .weight_decay = o.weight_decay,
           .nesterov = o.nesterov,
           .first_step = first_step};
+}
+
+void SGD::check_kernel(const Tensor& p) const {
+  const Kernels& k = ops::kernels_of(p);
+  if (!k.sgd_many[p.dtype()]) kernel_for(k.sgd, p.dtype(), name(), k.name);
 }
 
 void SGD::update(const std::vector<Due>& due, int group) {
@@ -252,7 +277,7 @@ void Adam::add_group(const std::vector<Variable>& parameters, const AdamOptions&
 
 Knobs Adam::knobs(int group) { return {&group_options(group).lr, &group_options(group).beta1}; }
 
-std::vector<std::pair<std::string, double*>> Adam::options(int group) {
+std::vector<std::pair<std::string, Optimizer::Option>> Adam::options(int group) {
   AdamOptions& o = group_options(group);
   return {{"lr", &o.lr}, {"beta1", &o.beta1}, {"beta2", &o.beta2}, {"eps", &o.eps}, {"weight_decay", &o.weight_decay}};
 }
@@ -270,6 +295,11 @@ AdamParams Adam::params(int group, int64_t step) {
           .weight_decay = o.weight_decay,
           .decoupled = decoupled_,
           .step = step};
+}
+
+void Adam::check_kernel(const Tensor& p) const {
+  const Kernels& k = ops::kernels_of(p);
+  if (!k.adam_many[p.dtype()]) kernel_for(k.adam, p.dtype(), name(), k.name);
 }
 
 void Adam::update(const std::vector<Due>& due, int group) {

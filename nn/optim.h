@@ -3,6 +3,8 @@
 //   optim::SGD sgd(model.parameters(), {.lr = 0.1, .momentum = 0.9});
 //   optim::AdamW adam({{head.parameters(), {.lr = 1e-3}}, {base.parameters(), {.lr = 1e-5}}});
 #pragma once
+#include <variant>
+
 #include "nn/module.h"
 #include "tensor/kernels.h"
 
@@ -20,7 +22,8 @@ class Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
 
-  /// One update of every parameter that has a gradient.
+  /// One update of every parameter that has a gradient. Throws Error, before anything is written to, when a gradient or
+  /// what is kept from earlier steps does not fit its parameter, or a device has no kernel for its dtype.
   void step();
   /// Forgets all gradients.
   void zero_grad();
@@ -50,16 +53,22 @@ class Optimizer {
     Tensor p, g;
   };
   virtual void update(const std::vector<Due>& due, int group) = 0;
+  /// Throws Error when p's device has no kernel for its dtype.
+  virtual void check_kernel(const Tensor& p) const = 0;
   template <class Key>
   class Together;
   static void count_writes(const std::vector<Slot*>& slots);
-  /// A group's numbers by name.
-  virtual std::vector<std::pair<std::string, double*>> options(int group) = 0;
+  /// A group's numbers and flags by name. Flags are saved as 0 or 1; a state may lack them (they then keep their
+  /// value).
+  using Option = std::variant<double*, bool*>;
+  virtual std::vector<std::pair<std::string, Option>> options(int group) = 0;
   /// Takes a group's parameters over. Throws Error on none, computed and repeated ones.
   void add_slots(const std::vector<Variable>& parameters);
   void check_group(int group) const;
 
  private:
+  Due checked(Slot& slot) const;
+
   std::vector<std::vector<Slot>> slots_;  // by group
 };
 
@@ -104,7 +113,8 @@ class SGD : public GroupedOptimizer<SgdOptions> {
   std::vector<std::string> state_names() const override { return {"momentum_buffer"}; }
   std::vector<Tensor> fresh_state(const Tensor& parameter) const override;
   void update(const std::vector<Due>& due, int group) override;
-  std::vector<std::pair<std::string, double*>> options(int group) override;
+  void check_kernel(const Tensor& p) const override;
+  std::vector<std::pair<std::string, Option>> options(int group) override;
 
  private:
   SgdParams params(int group, bool first_step);
@@ -129,7 +139,8 @@ class Adam : public GroupedOptimizer<AdamOptions> {
   std::vector<std::string> state_names() const override { return {"step", "exp_avg", "exp_avg_sq"}; }
   std::vector<Tensor> fresh_state(const Tensor& parameter) const override;
   void update(const std::vector<Due>& due, int group) override;
-  std::vector<std::pair<std::string, double*>> options(int group) override;
+  void check_kernel(const Tensor& p) const override;
+  std::vector<std::pair<std::string, Option>> options(int group) override;
 
  private:
   AdamParams params(int group, int64_t step);

@@ -28,6 +28,7 @@ Tensor unary(UnaryOp op, const Tensor& x, Params params) {
 
 void unary_(UnaryOp op, const Tensor& x, Params params) {
   const auto kernel = kernel_for(kernels_of(x).unary, x.dtype(), kUnaryNames[int(op)], kernels_of(x).name);
+  x.check_separate(kUnaryNames[int(op)]);
   if (x.numel()) kernel(op, params, x.view(), x.writable());
 }
 
@@ -66,7 +67,8 @@ Tensor binary(BinaryOp op, const Tensor& a, const Tensor& b) {
 void axpby_(double a, const Tensor& x, double b, const Tensor& y) {
   check_alike("axpby_", x, y);
   const auto kernel = kernel_for(kernels_of(y).axpby, y.dtype(), "axpby_", kernels_of(y).name);
-  if (y.numel()) kernel(a, x.expand(y.shape()).view(), b, y.writable());
+  y.check_separate("axpby_");
+  if (y.numel()) kernel(a, x.apart_from(y).expand(y.shape()).view(), b, y.writable());
 }
 
 Tensor dropout(const Tensor& x, double p, PhiloxState state) {

@@ -7,7 +7,7 @@ namespace ar::ops {
 
 /// y = op(x), of x's shape, dtype and order in memory. Floating dtypes.
 Tensor unary(UnaryOp op, const Tensor& x, Params params = {});
-/// In place.
+/// In place. Throws Error when elements of x share memory (Tensor::check_separate).
 void unary_(UnaryOp op, const Tensor& x, Params params = {});
 /// gx from gy; `saved` is the op's output where unary_saves_output(op), else its input.
 Tensor unary_backward(UnaryOp op, const Tensor& saved, const Tensor& gy, Params params = {});
@@ -22,7 +22,8 @@ inline Tensor mul(const Tensor& a, const Tensor& b) { return binary(BinaryOp::mu
 inline Tensor div(const Tensor& a, const Tensor& b) { return binary(BinaryOp::div, a, b); }
 /// a*x + b
 inline Tensor affine(const Tensor& x, double a, double b = 0) { return unary(UnaryOp::affine, x, {a, b}); }
-/// y = a*x + b*y, in place; x broadcasts to y.
+/// y = a*x + b*y, in place; x broadcasts to y, and is read as it is before. Throws Error when elements of y share
+/// memory.
 void axpby_(double a, const Tensor& x, double b, const Tensor& y);
 
 /// y = keep ? x / (1-p) : 0 with P(keep) = 1-p, drawn from the given stretch of the Philox stream. 0 <= p < 1.

@@ -7,7 +7,8 @@ namespace ar {
 
 /// Threads that kernels use: AR_NUM_THREADS, else the cores this process may run on.
 int num_threads();
-/// Changes the number of threads (>= 1; throws Error otherwise). Not while a kernel runs.
+/// Changes the number of threads (>= 1; throws Error otherwise). Not while a kernel runs. If the system gives fewer,
+/// those do the work of all, with the same results.
 void set_num_threads(int n);
 
 namespace detail {

@@ -10,7 +10,10 @@ constexpr int64_t kEdge = 3;  // elements shown at each end of a long dimension
 
 void print(std::ostream& out, const Tensor& t, int indent) {
   if (t.rank() == 0) {
-    out << t.item();
+    if (t.dtype() == Dtype::i64)
+      out << t.to_vector<int64_t>()[0];  // a double has not all of its digits
+    else
+      out << t.item();
     return;
   }
   const int64_t n = t.size(0);

@@ -44,6 +44,7 @@ Tensor randn(const Dims& shape, const TensorOptions& options, Generator& g) {
 
 Tensor randint(int64_t n, const Dims& shape, Generator& g) {
   AR_CHECK(n > 0, "randint: an upper bound above 0 is needed, not ", n);
+  AR_CHECK(n <= int64_t{1} << 32, "randint: an upper bound of at most 2^32 is needed, not ", n);
   std::vector<int64_t> values;
   for (double u : rand({shape.product()}, {.dtype = Dtype::f64}, g).to_vector<double>())
     values.push_back(std::min(int64_t(u * double(n)), n - 1));

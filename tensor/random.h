@@ -35,7 +35,7 @@ void manual_seed(uint64_t seed);
 Tensor rand(const Dims& shape, const TensorOptions& options = {}, Generator& g = default_generator());
 /// N(0,1).
 Tensor randn(const Dims& shape, const TensorOptions& options = {}, Generator& g = default_generator());
-/// Integers in [0, n), i64.
+/// Integers in [0, n), i64. Throws Error unless 0 < n <= 2^32: each takes one number of the stream, of 32 bits.
 Tensor randint(int64_t n, const Dims& shape, Generator& g = default_generator());
 /// A random order of 0..n-1 (Fisher-Yates), i64.
 Tensor randperm(int64_t n, Generator& g = default_generator());

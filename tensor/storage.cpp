@@ -38,7 +38,8 @@ Storage::Storage()
       }()) {}
 
 std::shared_ptr<void> Storage::kept(uint64_t key, uint64_t others, const std::function<std::shared_ptr<void>()>& make) {
-  if (recorded_numbers()) return make();  // a recorded step must not use memory that goes with the next write
+  // What a recorded step uses must not go with the next write.
+  if (adopted() || recorded_numbers()) return make();
   std::lock_guard lock(mutex_);
   const uint64_t now = version();
   // Versions only grow: equal sums are equal versions.

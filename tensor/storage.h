@@ -23,6 +23,8 @@ class Storage {
   std::byte* data() const { return data_; }
   int64_t bytes() const { return bytes_; }
   Device device() const { return device_; }
+  /// Is it memory of somebody else?
+  bool adopted() const { return release_ != nullptr; }
   /// No other storage of this process has or had it.
   uint64_t id() const { return id_; }
 
@@ -32,7 +34,7 @@ class Storage {
 
   /// What `make` makes from the contents (a std::shared_ptr: packed weights, folded norms), kept until the next write.
   /// `key` tells apart what is made and from which part. Are others' contents in it, then `others` is the sum of their
-  /// versions.
+  /// versions. From memory of somebody else, whose writes are not counted, it is made anew each time.
   template <class F>
   auto derived(uint64_t key, F&& make, uint64_t others = 0) {
     using Pointer = decltype(make());

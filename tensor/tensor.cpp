@@ -238,10 +238,41 @@ void transfer(const Tensor& from, const Tensor& to) {
 void Tensor::copy_from(const Tensor& other) const {
   AR_CHECK(shape_ == other.shape_, "copy_from: shapes differ: ", shape_, " and ", other.shape_);
   if (numel() == 0) return;
+  check_separate("copy_from");
   if (device() == other.device())
-    kernels(device()).copy(other.view(), writable());
+    kernels(device()).copy(other.apart_from(*this).view(), writable());
   else
     transfer(other, *this);
+}
+
+void Tensor::check_separate(const char* op) const {
+  for (int i = 0; i < rank(); ++i)
+    AR_CHECK(strides_[i] != 0 || shape_[i] <= 1 || numel() == 0, op,
+             ": elements of the written tensor share memory: shape ", shape_, ", strides ", strides_,
+             "; clone() it first");
+}
+
+namespace {
+
+/// The bytes from the first element to behind the last (of one at least). No stride is negative.
+std::pair<const std::byte*, const std::byte*> extent(const View& v) {
+  int64_t elements = 1;
+  for (int i = 0; i < v.rank; ++i) elements += (v.shape[i] - 1) * v.strides[i];
+  const auto* const first = static_cast<const std::byte*>(v.data);
+  return {first, first + elements * size_of(v.dtype)};
+}
+
+}  // namespace
+
+Tensor Tensor::apart_from(const Tensor& target) const {
+  const View x = view(), y = target.view();
+  if (numel() == 0 || target.numel() == 0) return *this;
+  const auto [x_first, x_end] = extent(x);
+  const auto [y_first, y_end] = extent(y);
+  if (x_end <= y_first || y_end <= x_first) return *this;
+  bool same = x.data == y.data && x.dtype == y.dtype && shape_ == target.shape_;
+  for (int i = 0; same && i < rank(); ++i) same = shape_[i] == 1 || x.strides[i] == y.strides[i];
+  return same ? *this : clone();
 }
 
 void Tensor::fill(double value) const {
@@ -367,7 +398,7 @@ Tensor arange(int64_t n, const TensorOptions& options) {
   AR_CHECK(n >= 0, "arange: negative length ", n);
   std::vector<int64_t> values(n);
   for (int64_t i = 0; i < n; ++i) values[i] = i;
-  return from_vector(values, {n}).to(options.dtype);
+  return from_vector(values, {n}).to(options.dtype).to(options.device);
 }
 
 Tensor from_blob(void* data, const Dims& shape, const TensorOptions& o) {

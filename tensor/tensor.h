@@ -75,9 +75,15 @@ class Tensor {
   Tensor to(Dtype dtype) const;
   /// On another device, in the same order in memory where it is dense; itself if it is there already.
   Tensor to(Device device) const;
-  /// Copies other's values here; shapes are equal, dtypes may differ, one of the devices may be the CPU.
+  /// Copies other's values here, as they are before; shapes are equal, dtypes may differ, one of the devices may be the
+  /// CPU. Throws Error as check_separate() does.
   void copy_from(const Tensor& other) const;
   void fill(double value) const;
+  /// Throws Error naming `op` when several elements lie in one place, as expand() makes them: that is for reading only.
+  void check_separate(const char* op) const;
+  /// For kernels that write `target` while they read this: a clone where the two overlap in memory, unless they are
+  /// element by element the same; else itself.
+  Tensor apart_from(const Tensor& target) const;
 
   // ---- elements ----
   /// For reading. Throws Error if T is not the dtype, or the memory not the CPU's.
@@ -85,7 +91,8 @@ class Tensor {
   const T* data() const {
     return static_cast<const T*>(checked_data(dtype_of<T>()));
   }
-  /// For writing; counts as a write.
+  /// For writing. The call is what counts as a write: once the tensor was used, write through a fresh pointer, or what
+  /// was made of the old values (packed weights) serves on.
   template <class T>
   T* mutable_data() const {
     T* p = static_cast<T*>(checked_data(dtype_of<T>()));
@@ -95,9 +102,10 @@ class Tensor {
   /// What kernels read, and (counted as a write) write.
   View view() const;
   View writable() const;
-  /// The value of a tensor with one element.
+  /// The value of a tensor with one element, as a double: integers above 2^53 are rounded (to_vector<int64_t>() has all
+  /// of their digits).
   double item() const;
-  /// One element, as a double.
+  /// One element, likewise.
   double at(const Dims& index) const;
   /// All elements in logical (row-major) order, converted to T.
   template <class T>
@@ -134,7 +142,8 @@ Tensor arange(int64_t n, const TensorOptions& options = {.dtype = Dtype::i64});
 /// Values in logical (row-major) order.
 template <class T>
 Tensor from_vector(const std::vector<T>& values, const Dims& shape, Layout layout = Layout::channels_last);
-/// A tensor over memory of the caller, who keeps it alive. Values are dense in the given layout.
+/// A tensor over memory of the caller, who keeps it alive. Values are dense in the given layout. What the caller writes
+/// there himself is not counted as a write, and nobody notices if it comes between a forward pass and its backward().
 Tensor from_blob(void* data, const Dims& shape, const TensorOptions& options = {});
 
 }  // namespace ar

@@ -49,8 +49,11 @@ DenseNet::Features::Features(const DenseNetOptions& o)
     : conv0({.in = 3, .out = o.num_init_features, .kernel = 7, .stride = 2, .padding = 3, .bias = false}),
       norm0({.features = o.num_init_features}),
       norm5({.features = 1}) {
+  AR_CHECK(!o.block_config.empty(), "DenseNet: block_config is empty");
   int64_t channels = o.num_init_features;
   for (size_t b = 0; b < o.block_config.size(); ++b) {
+    AR_CHECK(o.block_config[b] > 0, "DenseNet: block ", b + 1, " needs at least one layer, block_config says ",
+             o.block_config[b]);
     Block block;
     for (int64_t i = 0; i < o.block_config[b]; ++i, channels += o.growth_rate)
       block.layers.emplace_back(channels, o.growth_rate, o.bn_size);
@@ -102,10 +105,11 @@ Variable DenseNet::features(const Variable& images) const {
       norm_relu_max_pool2d(stem, parameters_of(f.norm0), f.norm0.begin_pass(), pool, buffer.narrow(1, 0, stem.size(1)));
   for (size_t b = 0; b < f.blocks.size(); ++b) {
     std::vector<DenseLayerParameters> layers;
-    BatchNormOptions mode;
+    const BatchNormOptions mode = f.blocks[b].layers.front().norm1.begin_pass();  // one for all: they share statistics
     for (const Layer& l : f.blocks[b].layers) {
+      AR_CHECK(l.norm1.is_training() == mode.training && l.norm2.is_training() == mode.training,
+               "DenseNet: some norms of block ", b + 1, " are in training mode, others are not; switch them together");
       layers.push_back({parameters_of(l.norm1), l.conv1.weight, parameters_of(l.norm2), l.conv2.weight});
-      mode = l.norm1.begin_pass();
     }
     DenseBlockResult block = dense_block(x, layers, mode, std::move(buffer));
     x = block.features;

@@ -11,7 +11,7 @@ namespace ar::nn {
 
 struct DenseNetOptions {
   int64_t growth_rate = 32;                             // k: channels that each layer adds
-  std::vector<int64_t> block_config = {6, 12, 24, 16};  // layers of each block
+  std::vector<int64_t> block_config = {6, 12, 24, 16};  // layers of each block, at least one
   int64_t num_init_features = 64;
   int64_t bn_size = 4;     // a layer's 1x1 convolution has bn_size * k channels
   int64_t classes = 1000;  // 0: no classifier
@@ -24,8 +24,9 @@ DenseNetOptions densenet201(int64_t classes = 1000);
 
 class DenseNet : public Backbone {
  public:
+  /// Throws Error on a network without blocks or a block without layers.
   explicit DenseNet(const DenseNetOptions& options = {});
-  /// After the last norm and ReLU.
+  /// After the last norm and ReLU. Throws Error when some norms of a block are in training mode and others are not.
   Variable features(const Variable& images) const override;
   int64_t channels() const override { return features_.norm5.weight.numel(); }
   /// Logits (N, classes).

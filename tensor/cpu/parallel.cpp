@@ -78,8 +78,13 @@ class Pool {
   explicit Pool(int threads) : threads_(threads), slots_(new Slot[std::size_t(threads)]) {
     const int cores = allowed_core_count();
     spin_ = threads <= cores;
+    workers_.reserve(std::size_t(threads - 1));
     for (int t = 1; t < threads; ++t) {
-      workers_.emplace_back([this, t] { work(t); });
+      try {
+        workers_.emplace_back([this, t] { work(t); });
+      } catch (const std::exception&) {
+        break;  // the system gives no more threads: those that run also empty the slots of those that are missing
+      }
       // With a thread for every core, a worker that wanders meets another one and both lose their caches. With fewer,
       // the system knows better. The calling thread belongs to the program and is left alone.
       if (threads == cores) pin(workers_.back(), t);

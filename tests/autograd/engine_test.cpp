@@ -164,6 +164,78 @@ TEST(Engine, AHookOfAComputedVariableSeesTheWholeGradient) {
   EXPECT_EQ(calls, 1);
 }
 
+TEST(Engine, AHookOutlivesTheHandlesOnItsVariable) {
+  const Variable x = leaf({-1, 2});
+  int calls = 0;
+  const auto net = [&] {
+    const Variable h = relu(x);
+    h.register_hook([&](const Tensor& g) {
+      ++calls;
+      return ops::affine(g, 10);
+    });
+    return sum(h * 2);
+  };
+  net().backward();
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(grad(x), (Doubles{0, 20}));
+}
+
+TEST(Engine, HooksMayRegisterAndRemoveHooks) {
+  const Variable x = leaf({1});
+  int first = 0, later = 0, id = 0;
+  id = x.register_hook([&](const Tensor&) {
+    ++first;
+    x.remove_hook(id);
+    for (int i = 0; i < 100; ++i) x.register_hook([&](const Tensor&) { return ++later, Tensor(); });
+    return Tensor();
+  });
+  sum(square(x)).backward();
+  EXPECT_EQ(first, 1);
+  EXPECT_EQ(later, 0);
+  sum(square(x)).backward();
+  EXPECT_EQ(first, 1);
+  EXPECT_EQ(later, 100);
+}
+
+TEST(Engine, AHookOfALeafSeesTheSumOverAllUses) {
+  const Variable w = leaf({2});
+  int calls = 0;
+  const int id = w.register_hook([&](const Tensor& g) {
+    ++calls;
+    return ops::unary(UnaryOp::clamp, g, {-1, 1});
+  });
+  (w + w + w).backward();
+  EXPECT_EQ(calls, 1);
+  EXPECT_EQ(grad(w), Doubles{1});
+  (w * w).backward();  // is added to the gradient so far, which hooks do not see
+  EXPECT_EQ(calls, 2);
+  EXPECT_EQ(grad(w), Doubles{2});
+  w.remove_hook(id);
+  (w + w + w).backward();
+  EXPECT_EQ(grad(w), Doubles{5});
+}
+
+TEST(Engine, HooksDoNotKeepAGraphThatWasFreed) {
+  const Variable x(ones({1 << 16}), true);
+  const int64_t before = memory_stats().live;
+  {
+    const Variable y = exp(x), z = exp(y);
+    y.register_hook([z](const Tensor&) { return Tensor(); });
+    z.backward(ones(z.shape()));
+    x.zero_grad();
+  }
+  EXPECT_LT(memory_stats().live, before + 1024);
+}
+
+TEST(Engine, LeavesThatWereTurnedOffGetNoGradient) {
+  const Variable x = leaf({1, 2}), w = leaf({3, 4});
+  const Variable y = sum(x * w);
+  w.set_requires_grad(false);
+  y.backward();
+  EXPECT_EQ(grad(x), (Doubles{3, 4}));
+  EXPECT_FALSE(w.grad().defined());
+}
+
 TEST(Engine, RetainedGradients) {
   const Variable x = leaf({1, 2});
   const Variable y = x * 3;
@@ -264,6 +336,17 @@ TEST(Variable, Facts) {
   out << sum(x).detach() << "; " << leaf({1}) << "; " << Variable();
   EXPECT_EQ(out.str(),
             "tensor(10, shape [], float64); tensor([1], shape [1], float64), requires_grad; variable(undefined)");
+}
+
+TEST(Variable, AGradientOfAnotherShapeGoesWithTheValue) {
+  const Variable x(ones({4, 3}), true);
+  sum(x).backward();
+  x.set_value(zeros({4, 3}));
+  EXPECT_TRUE(x.grad().defined());
+  x.set_value(ones({1, 3}));
+  EXPECT_FALSE(x.grad().defined());
+  sum(x).backward();
+  EXPECT_EQ(x.grad().to_vector<float>(), std::vector<float>(3, 1));
 }
 
 TEST(Variable, Refusals) {

@@ -80,6 +80,13 @@ TEST(Gradcheck, LeavesThingsAsTheyWere) {
   EXPECT_TRUE(gradcheck(crooked_square(1), {x}));
   EXPECT_EQ(x.value().to_vector<double>(), before);
   EXPECT_FALSE(x.grad().defined());
+  int calls = 0;  // the fourth computes the lower value of the first difference
+  const GradcheckFn fails = [&](const Variables& v) -> Variables {
+    AR_CHECK(++calls < 4, "enough");
+    return crooked_square(1)(v);
+  };
+  EXPECT_MESSAGE(gradcheck(fails, {x}), "enough");
+  EXPECT_EQ(x.value().to_vector<double>(), before);
 }
 
 TEST(Gradcheck, StridedInputs) {

@@ -162,6 +162,16 @@ TEST(Loss, IgnoredRowsMayHoldAnything) {
   const Variable x = leaf({0, 1, 2, 3}, {2, 2});
   nll_loss(x, classes({-100, 1})).backward();
   EXPECT_EQ(x.grad().to_vector<double>(), (Doubles{0, 0, 0, -1}));
+
+  const LossOptions smooth{.label_smoothing = 0.1};
+  const Variable kept = leaf({2, 3}, {1, 2}), with_infinity = leaf({-INFINITY, 1, 2, 3}, {2, 2});
+  const Variable expected = cross_entropy(kept, classes({1}), smooth),
+                 loss = cross_entropy(with_infinity, classes({-100, 1}), smooth);
+  EXPECT_NEAR(loss.item(), expected.item(), 1e-12);
+  expected.backward();
+  loss.backward();
+  const Doubles g = kept.grad().to_vector<double>();
+  EXPECT_EQ(with_infinity.grad().to_vector<double>(), (Doubles{0, 0, g[0], g[1]}));
 }
 
 TEST(Loss, BadInputs) {

@@ -2,14 +2,17 @@
 #include "tensor/parallel.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <chrono>
+#include <fstream>
 #include <new>
 #include <numeric>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -143,6 +146,38 @@ TEST(Parallel, AForkedChildHasItsOwnPool) {
     std::atomic<int> sum{0};
     parallel_parts(4, [&](int part, int) { sum += part; });
     _exit(sum == 6 ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  EXPECT_EQ(status, 0);
+#endif
+}
+
+// In a child whose address space has no room for the stacks of that many threads.
+TEST(Parallel, FewerThreadsThanWantedDoAllTheWork) {
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+  GTEST_SKIP() << "sanitizers need an address space without a limit";
+#else
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    alarm(30);  // rather than hang
+    int64_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    const rlim_t limit = rlim_t(pages) * rlim_t(sysconf(_SC_PAGESIZE)) + (rlim_t{100} << 20);
+    const rlimit room{limit, limit};
+    if (setrlimit(RLIMIT_AS, &room) != 0) _exit(2);
+    set_num_threads(1000);
+    for (int round = 0; round < 3; ++round) {
+      std::atomic<int> sum{0};
+      parallel_parts(2000, [&](int part, int) { sum += part; });
+      if (sum != 2000 * 1999 / 2) _exit(1);
+    }
+    int64_t threads = 0;
+    std::ifstream status("/proc/self/status");
+    for (std::string word; threads == 0 && status >> word;)
+      if (word == "Threads:") status >> threads;
+    _exit(threads > 0 && threads < 1000 ? 0 : 3);
   }
   int status = -1;
   waitpid(child, &status, 0);

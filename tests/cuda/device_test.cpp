@@ -26,6 +26,7 @@ TEST(CudaTensor, TravelsThereAndBack) {
     EXPECT_EQ(there.to_vector<double>(), x.to_vector<double>());
   }
   EXPECT_EQ(zeros({0, 3}, {.device = kCuda}).to(Device{}).numel(), 0);
+  EXPECT_EQ(arange(3, {.dtype = Dtype::f32, .device = kCuda}).device(), kCuda);
 }
 
 TEST(CudaTensor, MixedDevicesAreRefused) {

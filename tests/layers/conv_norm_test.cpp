@@ -194,6 +194,27 @@ TEST(ConvNorm, WithoutAffineOrRunningStatistics) {
   expect_close(b.fused(false).value(), Array(b.separate(false).value()), 1e-11, "no statistics");
 }
 
+TEST(ConvNorm, TheFirstWeightMayChangeWhereTheInputWantsNoGradient) {
+  const Tensor gy = random("gy", {2, 16, 7, 6}, Dtype::f64);
+  const auto gradient = [&](bool changed) {
+    Block b(Dtype::f64, 1, Activation::relu, true, false);
+    b.x = Variable(b.x.value());
+    const Variable y = b.fused(false);
+    if (changed) b.steps[0].weight.value().fill(0);
+    y.backward(gy);
+    return b.steps[0].weight.grad().to_vector<double>();
+  };
+  EXPECT_EQ(gradient(false), gradient(true));
+}
+
+TEST(ConvNormErrors, ANormsWeightChangedInPlaceIsNoticed) {
+  const Block b(Dtype::f32, 2, Activation::relu, true, false);
+  const Variable y = b.fused(true);
+  b.steps[0].norm.weight.value().fill(2);
+  EXPECT_EQ(error_of([&] { y.backward(random("gy", y.shape(), Dtype::f32)); }),
+            "backward: batch_norm: its weight [16] was changed in place after the forward pass (1 writes)");
+}
+
 TEST(ConvNormErrors, SayTheRuleAndWhatCame) {
   Block b(Dtype::f32, 1, Activation::none, false, false);
   EXPECT_EQ(error_of([&] { conv_norm(b.x, {}); }), "conv_norm: no steps");

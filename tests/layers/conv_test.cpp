@@ -241,6 +241,15 @@ TEST(ConvMemory, InferencePacksOnceAndTrainingKeepsNothing) {
   EXPECT_EQ(memory_stats().live, packed);
 }
 
+TEST(ConvMemory, WeightsOfTheCallersAreReadAnew) {
+  NoGrad no_grad;
+  std::vector<float> memory(40 * 30 * 9, 1);
+  const Variable x(random("x", {1, 30, 6, 6}, Dtype::f32)), w(from_blob(memory.data(), {40, 30, 3, 3}));
+  conv2d(x, w);
+  std::fill(memory.begin(), memory.end(), 0.f);
+  EXPECT_EQ(conv2d(x, w).value().to_vector<double>(), std::vector<double>(40 * 4 * 4, 0));
+}
+
 TEST(ConvLayout, ChannelsLastMakesNoCopiesAndOthersOne) {
   const Variable w(random("w", {8, 6, 3, 3}, Dtype::f32), true);
   const auto step = [&](Layout layout) {
@@ -266,6 +275,18 @@ TEST(ConvGraph, AWeightChangedInPlaceIsNoticed) {
   w.value().fill(0);
   EXPECT_EQ(error_of([&] { y.backward(); }),
             "backward: conv2d: its weight [2,3,3,3] was changed in place after the forward pass (1 writes)");
+}
+
+TEST(ConvGraph, TheGradientOfTheWeightNeedsNotItsValues) {
+  const Variable x(random("x", {1, 3, 4, 4}, Dtype::f64)), w(random("w", {2, 3, 3, 3}, Dtype::f64), true);
+  const auto gradient = [&](bool changed) {
+    w.zero_grad();
+    const Variable y = sum(conv2d(x, w));
+    if (changed) w.value().fill(0);
+    y.backward();
+    return w.grad().to_vector<double>();
+  };
+  EXPECT_EQ(gradient(false), gradient(true));
 }
 
 TEST(ConvGraph, BitIdenticalRepetition) {

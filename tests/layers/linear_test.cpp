@@ -108,6 +108,19 @@ TEST(LinearWide, WeightsThatOutgrowTheCache) {
   }
 }
 
+TEST(LinearGraph, OnlyTheGradientOfTheInputNeedsTheWeight) {
+  const Variable x(random("x", {2, 4}, Dtype::f64)), w(random("w", {3, 4}, Dtype::f64), true), learns(x.value(), true);
+  const auto changed_before_backward = [&](const Variable& input) {
+    const Variable y = sum(linear(input, w));
+    w.value().fill(0);
+    y.backward();
+  };
+  EXPECT_EQ(error_of([&] { changed_before_backward(learns); }),
+            "backward: linear: its weight [3,4] was changed in place after the forward pass (1 writes)");
+  changed_before_backward(x);
+  for (int i = 0; i < 4; ++i) EXPECT_NEAR(w.grad().at({1, i}), x.value().at({0, i}) + x.value().at({1, i}), 1e-12);
+}
+
 TEST(LinearErrors, SayTheRuleAndWhatCame) {
   const auto error = [](const Tensor& x, const Tensor& w, const Variable& b = {}) {
     return error_of([&] { linear(Variable(x), Variable(w), b); });
@@ -118,6 +131,8 @@ TEST(LinearErrors, SayTheRuleAndWhatCame) {
   EXPECT_EQ(error(zeros({2, 4}), zeros({3, 4}), Variable(zeros({4}))), "linear: bias must have shape [3], it has [4]");
   EXPECT_EQ(error(zeros({2, 4}), zeros({3, 4}, {.dtype = Dtype::f64})),
             "linear: weight must be float32, it is float64");
+  EXPECT_EQ(error(zeros({2, 4}), zeros({3, 4}), Variable(zeros({3}, {.dtype = Dtype::f64}))),
+            "linear: bias must be float32, it is float64");
 }
 
 }  // namespace

@@ -169,6 +169,25 @@ TEST(BatchNormStatistics, MoveOnceUnderRecomputation) {
   EXPECT_EQ(run(true), run(false));
 }
 
+TEST(BatchNormStatistics, OfTheCallersMemoryAreReadAnew) {
+  const NoGrad no_grad;
+  const Tensor ones_ = ones({2});
+  const Variable x(full({1, 2, 2, 2}, 3.0));
+  for (int which : {0, 1, 2, 3}) {  // weight, bias, mean, variance
+    std::vector<float> memory{1, 1};
+    Tensor vectors[4] = {ones_, zeros({2}), zeros({2}), ones_};
+    vectors[which] = from_blob(memory.data(), {2});
+    const auto y = [&] {
+      return batch_norm(x, vectors[2], vectors[3], Variable(vectors[0]), Variable(vectors[1]), {.training = false})
+          .value()
+          .at({0, 0, 0, 0});
+    };
+    const double first = y();
+    memory = {4, 4};
+    EXPECT_GT(std::abs(y() - first), 0.5) << which;
+  }
+}
+
 TEST(BatchNormEdges, AnEmptyBatchPassesThrough) {
   const Variable x(zeros({0, 3, 2, 2}), true), weight(ones({3}), true), bias(zeros({3}), true);
   const Tensor mean = zeros({3}), var = ones({3});
@@ -217,6 +236,15 @@ TEST(BatchNormErrors, SayTheRuleAndWhatCame) {
   x.value().fill(1);
   EXPECT_EQ(error_of([&] { y.backward(); }),
             "backward: batch_norm: its input [4,3] was changed in place after the forward pass (1 writes)");
+}
+
+TEST(BatchNormErrors, AWeightChangedInPlaceIsNoticed) {
+  const Variable x(random("x", {4, 3}, Dtype::f32), true), weight(ones({3}), true), bias(zeros({3}), true);
+  const Variable y = sum(batch_norm(x, {}, {}, weight, bias, {.training = true}));
+  bias.value().fill(1);  // which no gradient needs
+  weight.value().fill(2);
+  EXPECT_EQ(error_of([&] { y.backward(); }),
+            "backward: batch_norm: its weight [3] was changed in place after the forward pass (1 writes)");
 }
 
 TEST(NormReluPool2, PoolsTheNormedImage) {

@@ -123,6 +123,25 @@ TEST_P(DenseBlock, StemGivesTheSameAsPlainOps) {
   expect_same_norm(norm, norm2);
 }
 
+TEST(DenseBlockStatistics, WithoutRunningOnesTheBatchServes) {
+  manual_seed(6);
+  std::vector<DenseLayerParameters> layers{make_layer(5, 12, 4), make_layer(9, 12, 4)};
+  for (DenseLayerParameters& l : layers)
+    for (NormParameters* n : {&l.norm1, &l.norm2}) n->running_mean = n->running_var = {};
+  const Variable x(randn({3, 5, 7, 6}, kF64), true), x2(x.value().clone(), true), weight = layers[0].norm1.weight;
+  const Variable y = dense_block(x, layers, {}).features, y2 = plain_block(x2, layers, {});
+  expect_near(y.value(), y2.value(), "features");
+  const Tensor g = randn(y.shape(), kF64);
+  y.backward(g);
+  const Tensor gw = weight.grad();
+  weight.zero_grad();
+  y2.backward(g);
+  expect_near(x.grad(), x2.grad(), "x gradient");
+  expect_near(gw, weight.grad(), "norm weight gradient");
+  const NoGrad no_grad;
+  expect_near(dense_block(x, layers, {}).features.value(), y2.value(), "features without gradients");
+}
+
 TEST(DenseBlockInference, FoldsTheNormsAndGivesTheSame) {
   manual_seed(4);
   const std::vector<DenseLayerParameters> layers{make_layer(5, 12, 4), make_layer(9, 12, 4)};
@@ -141,6 +160,24 @@ TEST(DenseBlockInference, WritesBehindTheGivenChannels) {
   const Variable y = dense_block(Variable(x), layers, {}, buffer).features;
   EXPECT_TRUE(y.value().shares_memory_with(buffer));
   expect_near(y.value(), apart.value(), "features");
+}
+
+TEST(DenseBlockErrors, ANormsWeightChangedInPlaceIsNoticed) {
+  const std::vector<DenseLayerParameters> layers{make_layer(5, 12, 4)};
+  const NormParameters norm = make_norm(5);
+  const Variable x(randn({2, 5, 6, 6}, kF64), true), conv = parameter({3, 5, 1, 1});
+  const BatchNormOptions training{.training = true};
+  const auto error = [](const Variable& y, const NormParameters& changed) {
+    changed.weight.value().fill(2);
+    return error_of([&] { sum(y).backward(); });
+  };
+  const std::string five =
+      "backward: batch_norm: its weight [5] was changed in place after the forward pass (1 writes)";
+  EXPECT_EQ(error(dense_block(x, layers, training).features, layers[0].norm1), five);
+  EXPECT_EQ(error(dense_block(x, layers, training).features, layers[0].norm2),
+            "backward: batch_norm: its weight [12] was changed in place after the forward pass (1 writes)");
+  EXPECT_EQ(error(dense_transition(x, {}, norm, conv, training), norm), five);
+  EXPECT_EQ(error(norm_relu_max_pool2d(x, norm, training, {.kernel = 2}), norm), five);
 }
 
 TEST(DenseBlockErrors, NameTheMisfit) {

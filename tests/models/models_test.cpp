@@ -191,6 +191,30 @@ TEST(ModelErrors, SayWhatThereIs) {
   EXPECT_EQ(error_of([] { small_lrcn({.features = "fc6"}); }), "embedding: this network has only 'pool', not 'fc6'");
 }
 
+TEST(ModelErrors, DenseNetNeedsLayersInEveryBlock) {
+  EXPECT_EQ(error_of([] { nn::DenseNet({.block_config = {}}); }), "DenseNet: block_config is empty");
+  EXPECT_EQ(error_of([] {
+              nn::DenseNet({.block_config = {2, 0}});
+            }),
+            "DenseNet: block 2 needs at least one layer, block_config says 0");
+}
+
+TEST(ModelErrors, DenseNetsNormsOfABlockAreInOneMode) {
+  const Tensor images = randn({2, 3, 64, 64});
+  for (const std::string part : {"denselayer1.norm1", "denselayer1.norm2", "denselayer2.norm1", "denselayer2.norm2"}) {
+    nn::DenseNet net = small_densenet(3);
+    for (const auto& [name, module] : net.named_modules())
+      if (name == "features.denseblock2." + part) module->eval();
+    EXPECT_EQ(error_of([&] { net(images); }),
+              "DenseNet: some norms of block 2 are in training mode, others are not; switch them together")
+        << part;
+  }
+  nn::DenseNet net = small_densenet(3);
+  for (const auto& [name, module] : net.named_modules())
+    if (name == "features.denseblock1") module->eval();
+  net(images);
+}
+
 TEST(ModelErrors, AnomalyDetectionNamesTheOp) {
   const nn::DenseNet net = small_densenet(3);
   const Tensor images = full({1, 3, 64, 64}, std::nan(""));

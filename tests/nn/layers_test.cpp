@@ -111,7 +111,9 @@ TEST(Layers, Losses) {
 }
 
 TEST(Layers, BadOptions) {
-  EXPECT_ERROR(nn::Linear({.in = -1, .out = 2}), "Linear: features must not be negative, in is -1, out is 2");
+  EXPECT_ERROR(nn::Linear({.in = -1, .out = 2}), "Linear: in and out must be positive, they are -1 and 2");
+  EXPECT_ERROR(nn::Linear({.out = 2}), "Linear: in and out must be positive, they are 0 and 2");
+  EXPECT_ERROR(nn::Linear({.in = 2}), "Linear: in and out must be positive, they are 2 and 0");
   EXPECT_ERROR(nn::Conv2d({.in = 0, .out = 2}), "Conv2d: in, out and groups must be positive, they are 0, 2 and 1");
   EXPECT_ERROR(nn::Conv2d({.in = 3, .out = 4, .groups = 2}),
                "Conv2d: groups must divide in and out, in is 3, out is 4, groups is 2");

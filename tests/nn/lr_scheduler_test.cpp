@@ -99,6 +99,20 @@ TEST(LrScheduler, GoesOnFromASavedState) {
   EXPECT_ERROR(second.load_state_dict({}), "load_state_dict: not the state of a CosineLR over 1 parameter groups");
   b.add_group({parameter()}, {});
   EXPECT_ERROR(second.step(), "CosineLR: made for 1 parameter groups, the optimiser has 2");
+  const std::vector<double> before = second.state_dict()[1].second.to_vector<double>();
+  EXPECT_ERROR(second.load_state_dict({{"last_step", arange(1)}, {"base_lrs", full({1}, 7, {.dtype = Dtype::f64})}}),
+               "CosineLR: made for 1 parameter groups, the optimiser has 2");
+  EXPECT_EQ(second.last_step(), 9) << "nothing changes";
+  EXPECT_EQ(second.state_dict()[1].second.to_vector<double>(), before);
+}
+
+TEST(LrScheduler, AnotherScheduleGoesOnFromTheStepsAndBaseRates) {
+  optim::SGD a({parameter()}, {.lr = 1}), b({parameter()}, {.lr = 5});
+  optim::StepLR first(a, {.step_size = 100});
+  optim::CosineLR second(b, {.total_steps = 8});
+  for (int i = 0; i < 4; ++i) first.step();
+  second.load_state_dict(first.state_dict());
+  EXPECT_DOUBLE_EQ(second.last_lr()[0], 0.5);
 }
 
 }  // namespace

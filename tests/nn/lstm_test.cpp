@@ -185,6 +185,28 @@ TEST(LSTM, MakesNoLayoutCopies) {
   EXPECT_EQ(layout_copies(), before);
 }
 
+TEST(LSTM, LastStatesLieApartFromTheOutput) {
+  const nn::LSTM lstm({.input_size = 4, .hidden_size = 3});
+  const NoGrad no_grad;
+  const LstmResult r = lstm(Variable(normal({5, 2, 4}, Dtype::f32)));
+  const std::vector<float> before = r.output.value().to_vector<float>();
+  r.h.value().fill(7), r.c.value().fill(7);
+  EXPECT_EQ(r.output.value().to_vector<float>(), before);
+}
+
+TEST(LSTM, LengthsMayBeReusedBeforeBackward) {
+  const nn::LSTM lstm({.input_size = 4, .hidden_size = 3});
+  const auto gradient = [&](bool reused) {
+    const Variable x(normal({5, 2, 4}, Dtype::f32), true);
+    const Tensor lengths = from_vector(std::vector<int64_t>{2, 5}, {2});
+    const Variable y = sum(lstm(x, {}, {}, lengths).output);
+    if (reused) lengths.fill(1);
+    y.backward();
+    return x.grad().to_vector<float>();
+  };
+  EXPECT_EQ(gradient(true), gradient(false));
+}
+
 TEST(LSTM, BadInputs) {
   const nn::LSTM lstm({.input_size = 4, .hidden_size = 3, .batch_first = true});
   const auto run = [&](const Tensor& x, const Tensor& lengths = {}) { return lstm(Variable(x), {}, {}, lengths); };

@@ -142,12 +142,60 @@ TEST(Optimizer, GoesOnFromASavedState) {
   check_resumes<optim::SGD, optim::SgdOptions>(
       {.lr = 0.1, .momentum = 0.9, .weight_decay = 0.1},
       {"state.1.momentum_buffer", "param_groups.0.lr", "param_groups.0.momentum", "param_groups.0.dampening",
-       "param_groups.0.weight_decay"});
+       "param_groups.0.weight_decay", "param_groups.0.nesterov"});
   const std::vector<std::string> names = {
       "state.1.step",         "state.1.exp_avg",      "state.1.exp_avg_sq", "param_groups.0.lr",
       "param_groups.0.beta1", "param_groups.0.beta2", "param_groups.0.eps", "param_groups.0.weight_decay"};
   check_resumes<optim::Adam, optim::AdamOptions>({.lr = 0.1, .weight_decay = 0.1}, names);
   check_resumes<optim::AdamW, optim::AdamWOptions>({.lr = 0.1}, names);
+}
+
+TEST(Optimizer, NesterovIsPartOfTheState) {
+  const optim::SGD nesterov({parameter({1})}, {.momentum = 0.9, .nesterov = true});
+  nn::StateDict state = nesterov.state_dict();
+  optim::SGD plain({parameter({1})}, {.momentum = 0.9});
+  plain.load_state_dict(state);
+  EXPECT_TRUE(plain.group_options(0).nesterov);
+  plain.group_options(0).nesterov = false;
+  std::erase_if(state, [](const auto& entry) { return entry.first == "param_groups.0.nesterov"; });
+  plain.load_state_dict(state);  // of a file that was written before
+  EXPECT_FALSE(plain.group_options(0).nesterov);
+}
+
+TEST(Optimizer, AParameterThatChangesItsShapeIsRefused) {
+  const Variable p(ones({2, 256}), true), before(ones({3}), true);
+  optim::SGD sgd({{{before}, {.lr = 1}}, {{p}, {.lr = 1, .momentum = 0.9}}});
+  sum(p).backward();
+  sgd.step();
+  p.set_value(ones({20000, 256}));
+  sum(p).backward();
+  sum(before).backward();
+  EXPECT_ERROR(sgd.step(), "SGD: a parameter became [20000,256] while its state is [2,256]");
+  EXPECT_EQ(before.value().to_vector<float>(), std::vector<float>(3, 1)) << "no half steps";
+  p.set_value(ones({3}).expand({2, 3}));
+  sum(p).backward();
+  EXPECT_ERROR(sgd.step(), "SGD: a parameter must be dense, strides [0,1] of [2,3] are not");
+}
+
+TEST(Optimizer, AGradientOfAnotherShapeIsRefused) {
+  const Variable p(ones({4, 3}), true);
+  optim::SGD sgd({p});
+  const Variable loss = sum(p * 2.0);
+  p.set_value(ones({1, 3}));
+  loss.backward();  // by the shape that p had
+  EXPECT_ERROR(sgd.step(), "SGD: a parameter is [1,3], its gradient [4,3]");
+}
+
+TEST(Optimizer, ADtypeWithoutKernelIsRefusedBeforeAnyUpdate) {
+  const Variable p(ones({2}), true), half(ones({2}, {.dtype = Dtype::bf16}), true);
+  optim::Adam adam({{{p}, {}}, {{half}, {}}});
+  optim::SGD sgd({{{p}, {}}, {{half}, {}}});
+  p.set_grad(ones({2}));
+  half.set_grad(ones({2}, {.dtype = Dtype::bf16}));
+  EXPECT_ERROR(adam.step(), AllOf(StartsWith("Adam: no "), HasSubstr("kernel for bfloat16")));
+  EXPECT_ERROR(sgd.step(), AllOf(StartsWith("SGD: no "), HasSubstr("kernel for bfloat16")));
+  EXPECT_EQ(p.value().to_vector<float>(), std::vector<float>(2, 1));
+  EXPECT_THAT(adam.state_dict(), testing::Each(testing::Key(StartsWith("param_groups"))));
 }
 
 TEST(Optimizer, LoadNamesWhatDoesNotFit) {

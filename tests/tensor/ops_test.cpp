@@ -47,6 +47,20 @@ TEST(Ops, AxpbyBroadcastsIntoY) {
   EXPECT_MESSAGE(ops::axpby_(1, counting({4}), 1, y), "expand: shape [4] does not broadcast to [2,3]");
 }
 
+TEST(Ops, InPlaceOnesKnowSharedMemory) {
+  const Tensor row = counting({3}), expanded = row.expand({2, 3});
+  EXPECT_MESSAGE(ops::unary_(UnaryOp::affine, expanded, {2, 0}), "affine: elements of the written tensor share memory");
+  EXPECT_MESSAGE(ops::axpby_(1, row, 1, expanded), "axpby_: elements of the written tensor share memory");
+  EXPECT_EQ(values(row), (Doubles{0, 1, 2}));
+  const Tensor y = counting({3, 3});
+  ops::axpby_(1, y.transpose(0, 1), 1, y);
+  EXPECT_EQ(values(y), (Doubles{0, 4, 8, 4, 8, 12, 8, 12, 16}));
+  ops::axpby_(-1, y.select(0, 0), 1, y);
+  EXPECT_EQ(values(y), (Doubles{0, 0, 0, 4, 4, 4, 8, 8, 8}));
+  ops::axpby_(1, y, 1, y);
+  EXPECT_EQ(values(y), (Doubles{0, 0, 0, 8, 8, 8, 16, 16, 16}));
+}
+
 TEST(Ops, AnyNonfinite) {
   const Tensor t = zeros({3, 5});
   EXPECT_FALSE(ops::any_nonfinite(t));

@@ -130,6 +130,41 @@ TEST(Tensor, CopyFrom) {
   zeros({0, 2}).copy_from(ones({0, 2}));
 }
 
+TEST(Tensor, CopiesOverlap) {
+  const auto values = [](const Tensor& t) { return t.to_vector<int64_t>(); };
+  const Tensor m = arange(9).reshape({3, 3});
+  m.copy_from(m.transpose(0, 1));
+  EXPECT_EQ(values(m), (std::vector<int64_t>{0, 3, 6, 1, 4, 7, 2, 5, 8}));
+  const Tensor up = arange(10), down = arange(10);
+  up.narrow(0, 1, 9).copy_from(up.narrow(0, 0, 9));
+  EXPECT_EQ(values(up), (std::vector<int64_t>{0, 0, 1, 2, 3, 4, 5, 6, 7, 8}));
+  down.narrow(0, 0, 9).copy_from(down.narrow(0, 1, 9));
+  EXPECT_EQ(values(down), (std::vector<int64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 9}));
+  down.copy_from(down.select(0, 3).expand({10}));
+  EXPECT_EQ(values(down), std::vector<int64_t>(10, 4));
+  std::vector<float> memory{1, 2, 3, 4};
+  from_blob(memory.data() + 1, {3}).copy_from(from_blob(memory.data(), {3}));  // one memory, two storages
+  EXPECT_EQ(memory, (std::vector<float>{1, 1, 2, 3}));
+}
+
+TEST(Tensor, ApartFromIsACloneWhereNeeded) {
+  const Tensor t = arange(12).reshape({3, 4});
+  EXPECT_TRUE(t.apart_from(t).shares_memory_with(t));
+  EXPECT_TRUE(t.narrow(0, 0, 1).apart_from(t.narrow(0, 1, 1)).shares_memory_with(t));
+  EXPECT_TRUE(t.apart_from(arange(12)).shares_memory_with(t));
+  EXPECT_FALSE(t.apart_from(t.reshape({4, 3})).shares_memory_with(t));
+  EXPECT_FALSE(t.narrow(0, 0, 2).apart_from(t.narrow(0, 1, 2)).shares_memory_with(t));
+}
+
+TEST(Tensor, ExpandedOnesAreNotWrittenTo) {
+  const Tensor t = zeros({2, 1}).expand({2, 3});
+  EXPECT_MESSAGE(
+      t.copy_from(ones({2, 3})),
+      "copy_from: elements of the written tensor share memory: shape [2,3], strides [1,0]; clone() it first");
+  zeros({2}).expand({1, 2}).copy_from(ones({1, 2}));
+  zeros({1, 0}).expand({3, 0}).copy_from(ones({3, 0}));
+}
+
 TEST(Tensor, WritesAreCounted) {
   const Tensor t = zeros({2, 2});
   const uint64_t before = t.version();
@@ -217,6 +252,9 @@ TEST(Tensor, Printing) {
   EXPECT_EQ(printed(zeros({0, 2})), "tensor([], shape [0,2], float32)");
   EXPECT_EQ(printed(arange(100)), "tensor([0, 1, 2, ..., 97, 98, 99], shape [100], int64)");
   EXPECT_EQ(printed(from_vector(std::vector<int64_t>{123456789}, {1})), "tensor([123456789], shape [1], int64)");
+  EXPECT_EQ(printed(full({}, 0, {.dtype = Dtype::i64})), "tensor(0, shape [], int64)");
+  EXPECT_EQ(printed(from_vector(std::vector<int64_t>{(int64_t{1} << 53) + 1}, {1})),
+            "tensor([9007199254740993], shape [1], int64)");
   EXPECT_EQ(printed(Dims{2, 3}), "[2,3]");
   EXPECT_EQ(printed(Layout::channels_last), "channels_last");
   EXPECT_EQ(printed(Dtype::i64), "int64");
@@ -270,6 +308,8 @@ TEST(Random, IntegersAndPermutations) {
   EXPECT_EQ(randperm(0, g).numel(), 0);
   EXPECT_EQ(randint(1, {2, 2}, g).to_vector<int64_t>(), std::vector<int64_t>(4, 0));
   EXPECT_MESSAGE(randint(0, {2}, g), "randint: an upper bound above 0 is needed, not 0");
+  EXPECT_MESSAGE(randint((int64_t{1} << 32) + 1, {2}, g), "randint: an upper bound of at most 2^32 is needed");
+  EXPECT_LT(randint(int64_t{1} << 32, {}, g).item(), 0x1p32);
   EXPECT_MESSAGE(randperm(-1, g), "randperm: negative length -1");
 }
 
