@@ -1,5 +1,6 @@
 // Names what images show: the classes that a trained network finds most probable.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <iostream>
@@ -35,17 +36,40 @@ ImageModel load_model(const Options& o) {
   return load_published_model(o.feature_extractor, {.source = o.weights}, read_class_names(o.class_names));
 }
 
-/// Files as they are, the files below folders, and the lines of standard input for "-".
-std::vector<fs::path> files_of(const std::vector<std::string>& inputs) {
+/// Adds all files below a folder. Links are followed, but not in circles (`above`: the folders that we are in). Returns
+/// how many folders cannot be listed, each with a line on the terminal.
+int add_files(const fs::path& folder, std::vector<fs::path>& above, std::vector<fs::path>& files) {
+  int failed = 0;
+  std::error_code error;
+  const fs::path real = fs::canonical(folder, error);
+  if (std::find(above.begin(), above.end(), real) != above.end()) return 0;
+  above.push_back(real);
+  fs::directory_iterator at(folder, error);
+  for (; !error && at != fs::directory_iterator(); at.increment(error)) {
+    std::error_code ignored;  // a link that leads nowhere is no file
+    const fs::file_type type = at->status(ignored).type();
+    if (type == fs::file_type::directory)
+      failed += add_files(at->path(), above, files);
+    else if (type == fs::file_type::regular)
+      files.push_back(at->path());
+  }
+  above.pop_back();
+  if (!error) return failed;
+  std::fprintf(stderr, "error: %s: cannot be listed: %s\n", folder.c_str(), error.message().c_str());
+  return failed + 1;
+}
+
+/// Files as they are, the files below folders, and the lines of standard input for "-". `failed` counts folders that
+/// cannot be listed.
+std::vector<fs::path> files_of(const std::vector<std::string>& inputs, int& failed) {
   std::vector<fs::path> files;
   for (const std::string& input : inputs) {
     if (input == "-") {
       for (std::string line; std::getline(std::cin, line);)
         if (!line.empty()) files.emplace_back(line);
-    } else if (fs::is_directory(input)) {
-      std::vector<fs::path> found;
-      for (const auto& entry : fs::recursive_directory_iterator(input))
-        if (entry.is_regular_file()) found.push_back(entry.path());
+    } else if (std::error_code error; fs::is_directory(input, error)) {
+      std::vector<fs::path> above, found;
+      failed += add_files(input, above, found);
       std::sort(found.begin(), found.end());
       files.insert(files.end(), found.begin(), found.end());
     } else {
@@ -77,11 +101,11 @@ void print(const Options& o, const fs::path& file, const std::vector<std::string
 
 int run(const Options& o) {
   apply_machine_options(o.machine);
-  const std::vector<fs::path> files = files_of(o.inputs);
+  int failed = 0;
+  const std::vector<fs::path> files = files_of(o.inputs, failed);
   const ImageModel model = load_model(o);
   const auto side = model.info.image_size;
   const io::ImageTransform transform = model.info.transform();
-  int failed = 0;
   for (size_t begin = 0; begin < files.size(); begin += size_t(o.batch_size)) {
     const int64_t n = std::min(o.batch_size, int64_t(files.size() - begin));
     Tensor images = zeros({n, 3, side, side}, {.dtype = Dtype::u8});

@@ -92,7 +92,9 @@ Tensor rows_of_all(const FrozenNetwork& network, const std::shared_ptr<const io:
     all.narrow(0, done, batch->size()).copy_from(rows);
     progress.update(done += batch->size());
   }
-  AR_CHECK(!StopSignal::flag(), "stopped after ", done, " of ", images->size(), " images; nothing is written");
+  if (StopSignal::flag())
+    throw Stopped("stopped after " + std::to_string(done) + " of " + std::to_string(images->size()) +
+                  " images; nothing is written");
   progress.finish("features of " + std::to_string(done) + " images");
   return all;
 }
@@ -118,7 +120,9 @@ void move_suspects(const DoubtReport& report, const Options& o) {
   const MovedAside result = move_aside(o.data_dir, paths, o.move_to, &StopSignal::flag());
   for (const std::string& skipped : result.skipped) log_line("note: not moved: " + skipped);
   const std::string where = " images to " + o.move_to.string() + ", listed in moved.tsv there";
-  AR_CHECK(!StopSignal::flag(), "stopped after moving ", result.moved, " of ", paths.size(), where);
+  if (StopSignal::flag())
+    throw Stopped("stopped after moving " + std::to_string(result.moved) + " of " + std::to_string(paths.size()) +
+                  where);
   std::printf("moved %lld%s\n", static_cast<long long>(result.moved), paths.empty() ? " images" : where.c_str());
 }
 

@@ -6,6 +6,7 @@
 #include "apps/common/program.h"
 #include "apps/model/image_model.h"
 #include "apps/model/machine.h"
+#include "apps/model/saved_split.h"
 #include "apps/report/metrics.h"
 #include "apps/report/progress.h"
 #include "apps/train/image_data.h"
@@ -15,7 +16,6 @@
 #include "apps/train/stop_signal.h"
 #include "io/atomic_file.h"
 #include "io/loader.h"
-#include "tensor/ops_shape.h"
 
 namespace {
 
@@ -29,29 +29,16 @@ struct Options {
   MachineOptions machine;
 };
 
-/// Adds the samples that were asked for: number `first` of the data set and on. What the loader gave in place of
-/// unreadable ones does not count.
-void add_own(LateMetrics& metrics, const Tensor& log_probs, io::Batch batch, int64_t first) {
-  if (batch.replaced == 0) return metrics.add(log_probs, batch);
-  const io::Batch all = batch;
-  std::vector<Tensor> rows;
-  batch.labels.clear();
-  batch.indices.clear();
-  for (int64_t i = 0; i < all.size(); ++i) {
-    if (all.indices[size_t(i)] != first + i) continue;
-    rows.push_back(log_probs.narrow(0, i, 1));
-    batch.labels.push_back(all.labels[size_t(i)]);
-    batch.indices.push_back(first + i);
-  }
-  if (!rows.empty()) metrics.add(ops::cat(rows, 0), batch);
-}
-
 int run(const Options& o) {
   apply_machine_options(o.machine);
   const StopSignal stop_signal;
   const ImageModel model = load_image_model(o.checkpoint);
   const ScannedFolder found = scan_folder(o.data_dir, model.info.classes, {}, &StopSignal::flag());
   io::check_enough(found.folder, found.usable, 1);
+  std::vector<std::string> names;
+  for (int64_t i : found.usable) names.push_back(found.folder.files[size_t(i)].path);
+  const SeenSamples seen = seen_samples(model.split, names);
+  tell_seen(seen, names.size(), "images");
   const auto images = std::make_shared<io::ImageDataset>(found.folder, found.usable, model.info.transform());
   io::Loader loader(
       images, io::sequential(images->size()),
@@ -61,12 +48,13 @@ int run(const Options& o) {
   Progress progress({.label = "evaluation", .total = images->size(), .unit = "images"});
   LateMetrics late(metrics);
   while (const auto batch = loader.next()) {
-    add_own(late, model.log_probs(batch->inputs), *batch, batch->number * o.batch_size);
+    late.add_own(model.log_probs(batch->inputs), *batch, batch->number * o.batch_size);
     progress.advance(batch->size());
   }
   late.finish();
-  AR_CHECK(!StopSignal::flag(), "stopped after ", metrics.count(), " of ", images->size(),
-           " images; nothing is written");
+  if (StopSignal::flag())
+    throw Stopped("stopped after " + std::to_string(metrics.count()) + " of " + std::to_string(images->size()) +
+                  " images; nothing is written");
   progress.finish(std::to_string(metrics.count()) + " images");
   if (const auto& bad = loader.bad(); !bad.empty())
     log_line("note: " + std::to_string(bad.size()) + (bad.size() == 1 ? " image" : " images") +
@@ -86,7 +74,13 @@ int run(const Options& o) {
     show_images_of(*images, report);
     write_html_report(o.report, report);
   }
-  if (!o.json.empty()) io::write_file_atomically(o.json.string(), metrics.to_json().dump(1) + "\n");
+  if (!o.json.empty()) {
+    nlohmann::json result = metrics.to_json();
+    result["trained_on"] = seen.trained_on;
+    result["validated_on"] = seen.validated_on;
+    io::write_file_atomically(o.json.string(),
+                              result.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  }
   return 0;
 }
 
@@ -98,7 +92,7 @@ int main(int argc, char** argv) {
   Options o;
   app.add_option("--checkpoint", o.checkpoint, "a checkpoint of ar-train-image")->required();
   app.add_option("--data-dir", o.data_dir, "folder with one sub-folder of images for each class")->required();
-  app.add_option("--json", o.json, "write top1, top3, top5, loss, per_class and confusion to this file");
+  app.add_option("--json", o.json, "write top1, top3, top5, loss, per_class, confusion, trained_on to this file");
   app.add_option("--report", o.report, "write a report with pictures to this HTML file");
   app.add_option("--batch-size", o.batch_size, "images computed together")->check(CLI::PositiveNumber);
   app.add_option("--data-loader-workers", o.workers, "threads that read data ahead; 0: none")

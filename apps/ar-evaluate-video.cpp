@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/common/program.h"
+#include "apps/model/saved_split.h"
 #include "apps/report/html_page.h"
 #include "apps/report/progress.h"
 #include "apps/train/options.h"
@@ -46,6 +47,11 @@ int run(const Options& o) {
   data.lists.classes = judge.info().classes;
   const VideoSet set = prepare_videos(data, Side::test, &StopSignal::flag());
 
+  std::vector<std::string> names;
+  for (const io::ClipVideo& v : set.videos) names.push_back(v.name);
+  const SeenSamples seen = seen_samples(judge.split(), names);
+  tell_seen(seen, names.size(), "videos");
+
   ClassificationMetrics video(set.classes), clip(set.classes), single(set.classes);
   std::vector<std::string> bad = set.bad;
   Progress progress({.label = "evaluation", .total = int64_t(set.videos.size()), .unit = "videos"});
@@ -64,7 +70,9 @@ int run(const Options& o) {
         single.add(scores.single_frame, target(1), {int64_t(v)});
       },
       &StopSignal::flag());
-  AR_CHECK(done, "stopped after ", video.count(), " of ", set.videos.size(), " videos; no scores are written");
+  if (!done)
+    throw Stopped("stopped after " + std::to_string(video.count()) + " of " + std::to_string(set.videos.size()) +
+                  " videos; no scores are written");
   AR_CHECK(video.count() > 0, o.data.lists.data_dir.string(), ": no video can be read");
   progress.finish(std::to_string(video.count()) + " videos, " + std::to_string(clip.count()) + " clips");
 
@@ -80,6 +88,8 @@ int run(const Options& o) {
                         {"per_class", scores["per_class"]},
                         {"confusion", scores["confusion"]},
                         {"classes", scores["classes"]},
+                        {"trained_on", seen.trained_on},
+                        {"validated_on", seen.validated_on},
                         {"missing", set.missing.size()},
                         {"missing_videos", set.missing},
                         {"unreadable", bad.size()},
@@ -95,7 +105,9 @@ int run(const Options& o) {
         set.videos, [](int64_t i) { return i; }, report);
     write_html_report(o.report, report);
   }
-  if (!o.json.empty()) io::write_file_atomically(o.json.string(), result.dump(1) + "\n");
+  if (!o.json.empty())
+    io::write_file_atomically(o.json.string(),
+                              result.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   return 0;
 }
 
@@ -111,9 +123,9 @@ int main(int argc, char** argv) {
   add_video_data_options(app, o.data);
   app.add_option("--clips-stride", o.stride, "frames from one clip of a video to the next")->check(CLI::PositiveNumber);
   app.add_flag("--ten-crop", o.ten_crop, "average over the middle, the corners and their mirror images");
-  app.add_option(
-      "--json", o.json,
-      "write video, clip and single_frame (top1, top3, top5 each), per_class, confusion, missing to this file");
+  app.add_option("--json", o.json,
+                 "write video, clip and single_frame (top1, top3, top5 each), per_class, confusion, missing, "
+                 "trained_on to this file");
   app.add_option("--report", o.report, "write a report with pictures to this HTML file");
   app.add_option("--feature-cache", o.feature_cache,
                  "folder where features of frames are kept; default: in $AR_CACHE or ~/.cache/ar");

@@ -38,7 +38,7 @@ void make(const Options& o) {
   const auto step = [](const char* label, int total, const char* unit, const auto& write) {
     Progress progress({.label = label, .total = total, .unit = unit});
     write([&] {
-      AR_CHECK(!StopSignal::flag(), "stopped");
+      if (StopSignal::flag()) throw Stopped("stopped");
       progress.advance();
     });
     progress.finish(std::string(label) + ": " + std::to_string(total) + " " + unit);

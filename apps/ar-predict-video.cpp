@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <set>
 
 #include "apps/common/program.h"
 #include "apps/report/progress.h"
@@ -47,28 +49,35 @@ struct Second {
   Guess guess;
 };
 
-/// Of each second the most probable class, by the mean probabilities of the clips that show some of it.
+/// Of each second the most probable class, by the mean probabilities of the clips that show some of it. A frame counts
+/// until the next one comes, but for a minute at most: timestamps may jump by years.
 std::vector<Second> timeline_of(const io::VideoIndex& index, const VideoScores& scores, const VideoModelInfo& info) {
   const std::vector<double> log_probs = scores.clips.to_vector<double>();
   const size_t classes = info.classes.size();
-  const auto seconds = int64_t(std::floor(index.seconds(index.frames() - 1))) + 1;
-  std::vector<std::vector<double>> sums(size_t(std::max<int64_t>(seconds, 1)), std::vector<double>(classes));
-  std::vector<int64_t> counts(sums.size());
+  const auto second_of = [&](int64_t frame) { return int64_t(std::floor(index.seconds(frame))); };
+  struct Sum {
+    std::vector<double> probabilities;
+    int64_t clips = 0;
+  };
+  std::map<int64_t, Sum> sums;
   for (size_t i = 0; i < scores.starts.size(); ++i) {
     const int64_t last = std::min(scores.starts[i] + info.clip.span(), index.frames()) - 1;
-    const auto second_of = [&](int64_t frame) {
-      return std::clamp<int64_t>(int64_t(std::floor(index.seconds(frame))), 0, int64_t(sums.size()) - 1);
-    };
-    for (int64_t s = second_of(scores.starts[i]); s <= second_of(last); ++s) {
-      ++counts[size_t(s)];
-      for (size_t c = 0; c < classes; ++c) sums[size_t(s)][c] += std::exp(log_probs[i * classes + c]);
+    std::set<int64_t> shown;
+    for (int64_t frame = scores.starts[i]; frame <= last; ++frame) {
+      const int64_t from = second_of(frame), to = second_of(std::min(frame + 1, last));
+      for (int64_t s = from; s <= std::min(to, from + 60); ++s) shown.insert(s);
+    }
+    for (int64_t s : shown) {
+      Sum& sum = sums[s];
+      sum.probabilities.resize(classes);
+      ++sum.clips;
+      for (size_t c = 0; c < classes; ++c) sum.probabilities[c] += std::exp(log_probs[i * classes + c]);
     }
   }
   std::vector<Second> timeline;
-  for (size_t s = 0; s < sums.size(); ++s) {
-    if (counts[s] == 0) continue;
-    for (double& p : sums[s]) p = std::log(p / double(counts[s]));
-    timeline.push_back({int64_t(s), best_of(sums[s], info.classes, 1).front()});
+  for (auto& [second, sum] : sums) {
+    for (double& p : sum.probabilities) p = std::log(p / double(sum.clips));
+    timeline.push_back({second, best_of(sum.probabilities, info.classes, 1).front()});
   }
   return timeline;
 }

@@ -7,6 +7,7 @@
 #include "apps/model/image_model.h"
 #include "apps/model/machine.h"
 #include "apps/model/pretrained.h"
+#include "apps/model/saved_split.h"
 #include "apps/report/confusion_picture.h"
 #include "apps/report/progress.h"
 #include "apps/train/image_data.h"
@@ -126,9 +127,9 @@ int run(const CLI::App& app, const Options& o) {
   nlohmann::json options = options_as_json(app);
   apply_machine_options(o.machine);
   const StopSignal stop_signal;
+  const RunOutput output(t);
   const std::optional<io::Value> checkpoint = resumed_checkpoint(t);
   if (checkpoint) keep_options(*checkpoint, options, t);
-  prepare_output(t);
 
   const io::ImageTransform transform{.augment = io::augment_named(o.augment)};
   ImageModelInfo info{.feature_extractor = o.extractor.feature_extractor,

@@ -5,6 +5,7 @@
 
 #include "apps/common/program.h"
 #include "apps/model/machine.h"
+#include "apps/model/saved_split.h"
 #include "apps/model/video_model.h"
 #include "apps/report/confusion_picture.h"
 #include "apps/report/progress.h"
@@ -63,10 +64,9 @@ ClipData decoded_clips(const VideoSplit& split, const io::ClipOptions& training)
 ClipData feature_clips(const VideoSplit& split, const io::ClipOptions& options, const VideoModelInfo& info,
                        const VideoTrainOptions& o, VideoModel& model) {
   FrameFeatures features(model, info, o.feature_cache.empty() ? feature_cache_folder() : o.feature_cache);
-  const auto views = [&](int n) { return frame_views(n, info.height, info.width, info.crop); };
-  ClipData data{.training = std::make_shared<FeatureClips>(features, split.training, options,
-                                                           views(o.mirror ? o.feature_views : 1), "training features",
-                                                           &StopSignal::flag())};
+  const auto views = [&](int n) { return frame_views(n, info.height, info.width, info.crop, o.mirror); };
+  ClipData data{.training = std::make_shared<FeatureClips>(features, split.training, options, views(o.feature_views),
+                                                           "training features", &StopSignal::flag())};
   if (!split.validation.empty()) {
     const auto clips = std::make_shared<FeatureClips>(features, split.validation, options, views(1),
                                                       "validation features", &StopSignal::flag());
@@ -104,9 +104,9 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
   if (o.fp16) o.machine.precision = "bf16";
   apply_machine_options(o.machine);
   const StopSignal stop_signal;
+  const RunOutput output(t);
   const std::optional<io::Value> checkpoint = resumed_checkpoint(t);
   if (checkpoint) keep_options(*checkpoint, options, t);
-  prepare_output(t);
 
   o.data.workers = std::max(t.data_loader_workers, 1);
   o.data.problems = log_path(t, "video-problems.txt");
@@ -119,9 +119,7 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
                       .width = width,
                       .crop = o.crop_size};
   std::optional<io::SplitLists> saved_split;
-  if (checkpoint)
-    saved_split = io::SplitLists{.train = checkpoint->at("split").at("train").strings(),
-                                 .validation = checkpoint->at("split").at("validation").strings()};
+  if (checkpoint) saved_split = split_from_value(checkpoint->at("split"));
   const VideoSplit split = split_videos(set, t.validation_split, t.seed, saved_split ? &*saved_split : nullptr);
 
   manual_seed(t.seed);
@@ -194,8 +192,7 @@ int run(CLI::App& app, CLI::App& model_app, const VideoModelKind& kind, const Vi
            [&] {
              io::Value state = video_checkpoint(info, *model);
              state["single_frame"] = baseline.state();
-             state["split"]["train"] = io::Value::list(split.lists.train);
-             state["split"]["validation"] = io::Value::list(split.lists.validation);
+             state["split"] = split_value(split.lists);
              state["options"] = options.dump();
              return state;
            }},

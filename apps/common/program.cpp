@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/common/profiling.h"
+#include "apps/train/stop_signal.h"
 
 namespace ar::apps {
 namespace {
@@ -69,6 +70,9 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
     const int code = run();
     end_profile();
     return printed(code);
+  } catch (const Stopped& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 128 + StopSignal::received();
   } catch (const std::exception& e) {
     complain(e.what());
     return kFailed;
@@ -76,7 +80,8 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
 }
 
 nlohmann::json options_as_json(const CLI::App& app) {
-  nlohmann::json json = nlohmann::json::object();
+  using Json = nlohmann::json;
+  Json json = Json::object();
   for (const CLI::Option* option : app.get_options()) {
     const std::string name = option->get_single_name();
     if (name == "help" || name == "version" || name == "config") continue;
@@ -92,7 +97,7 @@ nlohmann::json options_as_json(const CLI::App& app) {
   }
   for (const CLI::App* group : app.get_subcommands([](const CLI::App* a) { return a->get_name().empty(); }))
     json.update(options_as_json(*group));
-  return json;
+  return Json::parse(json.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 }  // namespace ar::apps

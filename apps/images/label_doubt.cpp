@@ -8,6 +8,7 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "apps/train/stop_signal.h"
 #include "autograd/autograd.h"
 #include "io/sampler.h"
 #include "nn/init.h"
@@ -142,7 +143,9 @@ Tensor cross_validated_log_probs(const Tensor& features, const std::vector<int64
     if (!judged[size_t(f)].empty()) total += steps_for(train[size_t(f)].size(), o);
   }
   const auto step = [&] {
-    AR_CHECK(!o.stop || !*o.stop, "stopped after ", done, " of ", total, " training steps; nothing is written");
+    if (o.stop && *o.stop)
+      throw Stopped("stopped after " + std::to_string(done) + " of " + std::to_string(total) +
+                    " training steps; nothing is written");
     if (o.progress) o.progress(done, total);
     ++done;
   };

@@ -22,7 +22,7 @@ struct CrossValidationOptions {
   double learning_rate = 0.001, weight_decay = 0.1;
   uint64_t seed = 0;
   std::function<void(int64_t done, int64_t total)> progress = {};  // in steps of all folds
-  const std::atomic<bool>* stop = nullptr;                         // ends it soon with an Error
+  const std::atomic<bool>* stop = nullptr;                         // ends it soon with Stopped
 };
 
 /// features (N,D) f32, labels in [0, classes), fold of each sample counted from 0 -> log-probabilities (N, classes)

@@ -6,6 +6,7 @@
 #include "apps/model/machine.h"
 #include "apps/model/pixel_stats.h"
 #include "apps/model/pretrained.h"
+#include "apps/model/saved_split.h"
 #include "apps/model/weight_names.h"
 #include "autograd/autograd.h"
 #include "io/checkpoint_file.h"
@@ -68,7 +69,7 @@ ImageModel load_image_model(const std::filesystem::path& path) {
   load_weights(classifier, checkpoint);
   classifier.eval();
   classifier.to(compute_device());
-  return {.info = std::move(info), .network = std::move(classifier)};
+  return {.info = std::move(info), .network = std::move(classifier), .split = split_of(checkpoint)};
 }
 
 ImageModel load_published_model(const std::string& feature_extractor, const PretrainedOptions& weights,

@@ -8,6 +8,7 @@
 
 #include "apps/model/pretrained.h"
 #include "io/augment.h"
+#include "io/split.h"
 #include "io/value.h"
 #include "nn/models/image_classifier.h"
 #include "tensor/ops_frames.h"
@@ -37,6 +38,7 @@ void load_weights(nn::ImageClassifier& classifier, const io::Value& checkpoint);
 struct ImageModel {
   ImageModelInfo info;
   std::function<Variable(const Variable&)> network;  // images to logits or log-probabilities, in evaluation mode
+  io::SplitLists split = {};                         // of a checkpoint: what it was trained and validated on
 
   /// u8 (B,3,image_size,image_size) -> log-probabilities (B, classes) f32, on compute_device()
   Tensor log_probs(const Tensor& images) const;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "apps/report/progress.h"
+#include "apps/train/stop_signal.h"
 
 namespace ar::apps {
 namespace {
@@ -54,7 +55,7 @@ ScannedFolder scan_folder(const std::filesystem::path& root, const std::vector<s
   Progress progress({.label = "reading " + root.filename().string(), .total = found.folder.size(), .unit = "images"});
   found.scan =
       io::scan_images(found.folder, {.progress = [&](int64_t done, int64_t) { progress.update(done); }, .stop = stop});
-  AR_CHECK(!found.scan.stopped, "stopped while reading ", root.string(), "; what was read is remembered");
+  if (found.scan.stopped) throw Stopped("stopped while reading " + root.string() + "; what was read is remembered");
   found.usable = found.scan.usable();
   progress.finish(std::to_string(found.usable.size()) + " images of " + std::to_string(found.folder.classes.size()) +
                   " classes in " + root.string());
@@ -106,17 +107,6 @@ ImageData prepare_image_data(const ImageDataOptions& o) {
     data.validation = std::make_shared<io::ImageDataset>(main.folder, split.validation, evaluation);
   }
   return data;
-}
-
-io::Value split_value(const io::SplitLists& split) {
-  io::Value value;
-  value["train"] = io::Value::list(split.train);
-  value["validation"] = io::Value::list(split.validation);
-  return value;
-}
-
-io::SplitLists split_from_value(const io::Field& saved) {
-  return {.train = saved.at("train").strings(), .validation = saved.at("validation").strings()};
 }
 
 }  // namespace ar::apps

@@ -8,7 +8,6 @@
 #include "io/image_folder.h"
 #include "io/scan.h"
 #include "io/split.h"
-#include "io/value.h"
 
 namespace ar::apps {
 
@@ -34,7 +33,7 @@ struct ImageData {
 };
 
 /// Reads each picture once (or asks the cache), reports what it finds on the terminal, and splits. Throws Error as
-/// list_images() and check_enough() do, when all of validation_dir is also in data_dir, and when `stop` was set
+/// list_images() and check_enough() do, when all of validation_dir is also in data_dir, and Stopped when `stop` was set
 /// meanwhile.
 ImageData prepare_image_data(const ImageDataOptions& options);
 
@@ -46,8 +45,5 @@ struct ScannedFolder {
 };
 ScannedFolder scan_folder(const std::filesystem::path& root, const std::vector<std::string>& classes,
                           const std::filesystem::path& bad_files, const std::atomic<bool>* stop);
-
-io::Value split_value(const io::SplitLists& split);
-io::SplitLists split_from_value(const io::Field& saved);
 
 }  // namespace ar::apps

@@ -6,6 +6,7 @@
 #include "apps/report/metrics.h"
 #include "io/loader.h"
 #include "tensor/event.h"
+#include "tensor/ops_shape.h"
 
 namespace ar::apps {
 
@@ -17,6 +18,22 @@ class LateMetrics {
     Late now{Download(log_probs), batch.labels, batch.indices};
     finish();
     before_ = std::move(now);
+  }
+  /// The same of a batch of an io::sequential() loader that begins with sample `first`, without what the loader gave in
+  /// place of samples that cannot be read.
+  void add_own(const Tensor& log_probs, io::Batch batch, int64_t first) {
+    if (batch.replaced == 0) return add(log_probs, batch);
+    const io::Batch all = batch;
+    std::vector<Tensor> rows;
+    batch.labels.clear();
+    batch.indices.clear();
+    for (int64_t i = 0; i < all.size(); ++i) {
+      if (all.indices[size_t(i)] != first + i) continue;
+      rows.push_back(log_probs.narrow(0, i, 1));
+      batch.labels.push_back(all.labels[size_t(i)]);
+      batch.indices.push_back(first + i);
+    }
+    if (!rows.empty()) add(ops::cat(rows, 0), batch);
   }
   /// Adds the last ones.
   void finish() {

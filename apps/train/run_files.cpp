@@ -35,9 +35,13 @@ std::optional<io::Value> resumed_checkpoint(const TrainOptions& o) {
   return io::load_checkpoint_file(last.string());
 }
 
-void prepare_output(const TrainOptions& o) {
-  io::check_checkpoint_name(o.save_checkpoint.string());
-  const io::AtomicFile probe(o.save_checkpoint.string());  // throws where nothing can be written
+RunOutput::RunOutput(const TrainOptions& o) {
+  const std::filesystem::path& file = o.save_checkpoint;
+  io::check_checkpoint_name(file.string());
+  checkpoint_.emplace((file.parent_path() / ("." + file.filename().string() + ".lock")).string(), file.string(),
+                      "--save-checkpoint");
+  if (!o.logdir.empty()) log_.emplace(o.logdir.string());
+  const io::AtomicFile probe(file.string());  // throws where nothing can be written
 }
 
 void set_aside_earlier_run(const TrainOptions& o) {

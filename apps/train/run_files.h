@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "apps/common/folder_lock.h"
 #include "apps/train/options.h"
 #include "apps/train/trainer.h"
 #include "io/value.h"
@@ -13,8 +14,17 @@ namespace ar::apps {
 /// The checkpoint to go on from; none for a new run. Throws Error when the one asked for cannot be read.
 std::optional<io::Value> resumed_checkpoint(const TrainOptions& options);
 
-/// Makes the folders and tries to write there, so that a run fails now rather than after its first epoch.
-void prepare_output(const TrainOptions& options);
+/// Where a run writes: --save-checkpoint and --logdir.
+class RunOutput {
+ public:
+  /// Makes the folders and tries to write there, so that a run fails now rather than after its first epoch. Throws
+  /// Error where that fails, and while another run writes there; until it is destroyed no other one can.
+  explicit RunOutput(const TrainOptions& options);
+
+ private:
+  std::optional<FileLock> checkpoint_;
+  std::optional<FolderLock> log_;
+};
 
 /// Renames the checkpoints that a new run would write over: model.pt to model.previous.pt. Call it when nothing can
 /// fail any more but the training.

@@ -24,7 +24,7 @@ int run_training(Trainer& trainer, const TrainingRun& run) {
   bool finished = false;
   try {
     finished = trainer.run(observer, StopSignal::flag());
-  } catch (const Error& e) {
+  } catch (const std::exception& e) {
     observer.run_ends(false);
     if (!std::filesystem::exists(last)) throw;
     fail(e.what(), "; ", last.string(),

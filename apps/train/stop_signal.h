@@ -2,7 +2,15 @@
 #pragma once
 #include <atomic>
 
+#include "tensor/error.h"
+
 namespace ar::apps {
+
+/// Work ended because a signal came. run_program() prints what() and returns 128 and the number of the signal.
+class Stopped : public Error {
+ public:
+  using Error::Error;
+};
 
 /// While it lives, the first SIGINT or SIGTERM (also SIGHUP: a closed terminal) sets the flag; the second ends the
 /// program at once, as without it. A signal that was ignored before (SIGHUP under nohup) stays so. One at a time in a

@@ -180,7 +180,8 @@ bool Trainer::validate(TrainObserver& observer, const std::atomic<bool>& stop, C
   observer.validation_begins();
   LateMetrics late(metrics);
   while (const auto batch = parts_.validation->next()) {
-    late.add(parts_.forward(parts_.inputs(*batch)).log_probs, *batch);
+    late.add_own(parts_.forward(parts_.inputs(*batch)).log_probs, *batch,
+                 batch->number * parts_.validation->options().batch_size);
     observer.validation_step(batch->size());
     if (stop) return false;
   }

@@ -93,7 +93,7 @@ class Trainer {
     optim::LrScheduler& scheduler;  // counts optimiser steps
     std::vector<std::string> classes;
     io::Loader& training;
-    io::Loader* validation = nullptr;  // null: no validation, every epoch is the best
+    io::Loader* validation = nullptr;  // of io::sequential(); null: no validation, every epoch is the best
     /// What the mean loss of a batch was divided by: the sum of its samples' weights; null: their number.
     std::function<double(const io::Batch&)> weight = nullptr;
     /// What else learns from a step's features, on the side; may be null.

@@ -5,10 +5,12 @@
 #include <future>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "apps/model/machine.h"
 #include "apps/report/progress.h"
+#include "apps/train/stop_signal.h"
 #include "autograd/autograd.h"
 #include "io/cache_file.h"
 #include "io/checkpoint_file.h"
@@ -110,11 +112,46 @@ struct Decoded {
   std::string reason;
 };
 
-Decoded decode(const FrameJob& job, const Slice& slice, int64_t height, int64_t width) {
+/// Reads the slices of a job one after another. One reader for all: where a container cannot seek exactly, each would
+/// decode the video from its start.
+class JobReader {
+ public:
+  explicit JobReader(const FrameJob& job) : job_(job), reader_(job.video->path) {
+    reader_.select(*job.video->index, job.frames);
+  }
+  const FrameJob& job() const { return job_; }
+  /// The next frames of the job into slot (3, count, H, W), as io::read_frames() does.
+  void read(const Slice& slice, const Tensor& slot) {
+    for (int64_t i = 0; i < slice.count; ++i) {
+      const int64_t pts = job_.video->index->pts[size_t(job_.frames[size_t(slice.first + i)])];
+      while (!at_end_ && (!time_ || time_->pts < pts)) {
+        const auto next = reader_.decode();
+        at_end_ = !next;
+        if (next) time_ = next;
+      }
+      AR_CHECK(!at_end_ || i > 0, job_.video->path, ": none of the frames from ", job_.frames[size_t(slice.first)],
+               " on can be decoded");
+      if (at_end_)
+        slot.select(1, i).copy_from(slot.select(1, i - 1));
+      else
+        reader_.write(slot.select(1, i));
+    }
+  }
+
+ private:
+  const FrameJob& job_;
+  io::VideoReader reader_;
+  std::optional<io::FrameTime> time_;  // of the frame that was decoded last
+  bool at_end_ = false;
+};
+
+/// `reader`: of the slice before, in the order of the slices.
+Decoded decode(const FrameJob& job, const Slice& slice, int64_t height, int64_t width,
+               std::optional<JobReader>& reader) {
   Decoded decoded{.frames = io::clip_batch(1, slice.count, height, width), .reason = {}};
-  const std::vector<int64_t> wanted(job.frames.begin() + slice.first, job.frames.begin() + slice.first + slice.count);
   try {
-    io::read_frames(job.video->path, *job.video->index, wanted, decoded.frames[0]);
+    if (!reader || &reader->job() != &job) reader.emplace(job);
+    reader->read(slice, decoded.frames[0]);
   } catch (const Error& e) {
     decoded.reason = e.what();
   }
@@ -123,7 +160,7 @@ Decoded decode(const FrameJob& job, const Slice& slice, int64_t height, int64_t 
 
 }  // namespace
 
-std::vector<FrameWindow> frame_views(int count, int64_t height, int64_t width, int64_t crop) {
+std::vector<FrameWindow> frame_views(int count, int64_t height, int64_t width, int64_t crop, bool mirror) {
   AR_CHECK(count == 1 || count == 2 || count == 10, "views: there are 1, 2 or 10 of a frame, not ", count);
   const int64_t bottom = height - crop, right = width - crop;
   std::vector<FrameWindow> views{{.top = bottom / 2, .left = right / 2}};
@@ -131,7 +168,7 @@ std::vector<FrameWindow> frame_views(int count, int64_t height, int64_t width, i
     for (int64_t top : {int64_t{0}, bottom})
       for (int64_t left : {int64_t{0}, right}) views.push_back({.top = top, .left = left});
   const size_t plain = views.size();
-  for (size_t i = 0; count > 1 && i < plain; ++i)
+  for (size_t i = 0; mirror && count > 1 && i < plain; ++i)
     views.push_back({.top = views[i].top, .left = views[i].left, .flip = true});
   return views;
 }
@@ -215,11 +252,12 @@ bool FrameFeatures::compute(const std::vector<FrameJob>& jobs, const std::vector
     for (int64_t first = 0; first < int64_t(jobs[j].frames.size()); first += kSlice)
       slices.push_back({j, first, std::min(kSlice, int64_t(jobs[j].frames.size()) - first)});
   }
+  std::optional<JobReader> reader;  // of the task in `next`, of which there is one at a time
   std::future<Decoded> next;
   const auto begin = [&](size_t s) {
     if (s < slices.size())
       next = std::async(std::launch::async,
-                        [&, s] { return decode(jobs[slices[s].job], slices[s], info_.height, info_.width); });
+                        [&, s] { return decode(jobs[slices[s].job], slices[s], info_.height, info_.width, reader); });
   };
   begin(0);
   std::vector<std::vector<Tensor>> parts(views.size());  // of the job at hand
@@ -275,7 +313,7 @@ FeatureClips::FeatureClips(FrameFeatures& features, std::vector<io::ClipVideo> v
         progress.advance();
       },
       stop);
-  AR_CHECK(done, "stopped while computing features; those of complete videos are kept");
+  if (!done) throw Stopped("stopped while computing features; those of complete videos are kept");
   std::vector<io::ClipVideo> readable;
   for (size_t v = 0; v < videos.size(); ++v) {
     if (!found[v].defined()) continue;

@@ -13,8 +13,9 @@
 namespace ar::apps {
 
 /// Where a network looks at a scaled frame: 1 the middle; 2 the middle and its mirror image; 10 the four corners and
-/// the middle, and their mirror images (Krizhevsky et al. 2012). Throws Error for other numbers.
-std::vector<FrameWindow> frame_views(int count, int64_t height, int64_t width, int64_t crop);
+/// the middle, and their mirror images (Krizhevsky et al. 2012). Without `mirror` the mirror images are left out.
+/// Throws Error for other numbers.
+std::vector<FrameWindow> frame_views(int count, int64_t height, int64_t width, int64_t crop, bool mirror = true);
 
 /// Frames of a video whose features are wanted, ascending.
 struct FrameJob {
@@ -60,8 +61,8 @@ std::filesystem::path feature_cache_folder();
 /// draws one of the views for each sample.
 class FeatureClips : public io::Dataset {
  public:
-  /// Throws Error when `stop` was set, or no video of a set can be read. Videos that cannot be are left out, with a
-  /// note.
+  /// Throws Stopped when `stop` was set, Error when no video of a set can be read. Videos that cannot be are left out,
+  /// with a note.
   FeatureClips(FrameFeatures& features, std::vector<io::ClipVideo> videos, io::ClipOptions options,
                const std::vector<FrameWindow>& views, const std::string& label, const std::atomic<bool>* stop);
   int64_t size() const override { return clips_->size(); }

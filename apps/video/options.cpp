@@ -85,8 +85,10 @@ void add_video_train_options(CLI::App& app, VideoTrainOptions& o) {
                    "this")
       ->check(CLI::Range(0.0, 0.999));
   clips
-      ->add_option("--feature-views", o.feature_views,
-                   "of a frozen feature extractor: 1 middle, 2 with its mirror image, 10 with the corners too")
+      ->add_option(
+          "--feature-views", o.feature_views,
+          "of a frozen feature extractor: 1 middle, 2 with its mirror image, 10 with the corners too; --no-mirror "
+          "leaves the mirror images out")
       ->check(CLI::IsMember({1, 2, 10}));
   clips->add_option(
       "--feature-cache", o.feature_cache,

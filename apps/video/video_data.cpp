@@ -5,6 +5,7 @@
 #include <set>
 
 #include "apps/report/progress.h"
+#include "apps/train/stop_signal.h"
 #include "io/atomic_file.h"
 #include "io/image_folder.h"
 #include "io/image_write.h"
@@ -69,7 +70,8 @@ VideoSet prepare_videos(const VideoDataOptions& o, Side side, const std::atomic<
   io::VideoScan scan = io::scan_videos(
       o.lists.data_dir, paths,
       {.workers = o.workers, .cache = {}, .progress = [&](int64_t done) { progress.update(done); }, .stop = stop});
-  AR_CHECK(!scan.stopped, "stopped while indexing ", o.lists.data_dir.string(), "; what was read is remembered");
+  if (scan.stopped)
+    throw Stopped("stopped while indexing " + o.lists.data_dir.string() + "; what was read is remembered");
   std::map<std::string, int64_t> group_number;
   for (size_t i = 0; i < paths.size(); ++i) {
     if (!scan.videos[i].bad.empty()) {

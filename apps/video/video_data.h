@@ -36,7 +36,7 @@ enum class Side { train, test };
 
 /// Reads the lists, looks for the videos and indexes them, with progress and a summary on the terminal. Throws Error as
 /// io::read_video_lists() and io::find_videos() do, when more than 5 % of the list are missing (unless allow_missing),
-/// when no video is left, and when `stop` was set meanwhile.
+/// when no video is left, and Stopped when `stop` was set meanwhile.
 VideoSet prepare_videos(const VideoDataOptions& options, Side side, const std::atomic<bool>* stop);
 
 /// Two sets from one, recordings undivided; `saved` (of a checkpoint) decides where it knows a video.

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "apps/model/machine.h"
+#include "apps/model/saved_split.h"
 #include "autograd/autograd.h"
 #include "io/checkpoint_file.h"
 #include "tensor/ops_shape.h"
@@ -31,6 +32,7 @@ Tensor mean_of(const Tensor& log_probs) {
 VideoJudge::VideoJudge(const std::filesystem::path& path, const JudgeOptions& options) : options_(options) {
   const io::Value checkpoint = io::load_checkpoint_file(path.string());
   info_ = video_model_info(checkpoint);
+  split_ = split_of(checkpoint);
   model_ = load_video_model(checkpoint);
   baseline_ = std::make_unique<SingleFrameBaseline>(model_->feature_size(), int64_t(info_.classes.size()));
   baseline_->load_state(checkpoint.at("single_frame"));

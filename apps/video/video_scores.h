@@ -9,6 +9,7 @@
 #include "apps/model/video_model.h"
 #include "apps/video/frame_features.h"
 #include "apps/video/single_frame.h"
+#include "io/split.h"
 
 namespace ar::apps {
 
@@ -35,6 +36,8 @@ class VideoJudge {
   VideoJudge(const std::filesystem::path& checkpoint, const JudgeOptions& options);
 
   const VideoModelInfo& info() const { return info_; }
+  /// What it was trained and validated on.
+  const io::SplitLists& split() const { return split_; }
   /// Calls `ready` for each video. False: `stop` became true on the way.
   bool judge(const std::vector<io::ClipVideo>& videos,
              const std::function<void(size_t video, const VideoScores& scores)>& ready, const std::atomic<bool>* stop);
@@ -43,6 +46,7 @@ class VideoJudge {
   VideoScores score(const FrameJob& job, const std::vector<int64_t>& starts, const Tensor& features) const;
   JudgeOptions options_;
   VideoModelInfo info_;
+  io::SplitLists split_;
   std::unique_ptr<VideoModel> model_;
   std::unique_ptr<SingleFrameBaseline> baseline_;
   std::unique_ptr<FrameFeatures> features_;

@@ -1,6 +1,7 @@
 // ar-train-video, ar-evaluate-video and ar-predict-video as a user runs them, on videos made here: classes are the
 // direction of a motion, which no single frame shows.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -301,11 +302,48 @@ TEST_F(VideoPrograms, EvaluationNeedsNotAllClasses) {
   const auto scores = nlohmann::json::parse(std::ifstream(folder() / "m/scores.json"));
   EXPECT_EQ(scores["classes"].size(), 4u);
   EXPECT_EQ(scores["per_class"][2]["support"], 4);
+  EXPECT_EQ(scores["trained_on"], 0);
+  EXPECT_THAT(outcome.err, Not(HasSubstr("the checkpoint was trained on")));
 
   fs::rename(folder() / "m/some/Right", folder() / "m/some/Sideways");
   const Outcome other = run("ar-evaluate-video", arguments, folder());
   EXPECT_EQ(other.code, 1);
   EXPECT_THAT(other.err, HasSubstr("class 'Sideways' is not among the 4 known classes"));
+}
+
+TEST_F(VideoPrograms, AnotherFoldThanThatOfTheTrainingIsNoTest) {
+  ASSERT_EQ(train({"--epochs", "1", "--clips-per-video", "1", "--validation-split", "0.5"}, {"--freeze-fe"}).code, 0);
+  fs::copy(folder() / "lists", folder() / "m/lists");
+  fs::rename(folder() / "m/lists/trainlist01.txt", folder() / "m/lists/trainlist02.txt");
+  std::ofstream(folder() / "m/lists/testlist02.txt") << "Up/v_Up_g45_c01.avi\nUp/v_Up_g01_c01.avi\n";
+  const Outcome outcome =
+      run("ar-evaluate-video",
+          {"--checkpoint", path("m/model.pt"), "--dataset", "UCF-101", "--fold", "2", "--data-dir", path("videos"),
+           "--annots-dir", path("m/lists"), "--threads", "1", "--json", path("m/scores.json")},
+          folder());
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("note: of these 2 videos the checkpoint was trained on "));
+  const auto scores = nlohmann::json::parse(std::ifstream(folder() / "m/scores.json"));
+  EXPECT_EQ(scores["trained_on"].get<int>() + scores["validated_on"].get<int>(), 1);
+}
+
+TEST_F(VideoPrograms, ATimelineOutlivesAClockThatJumps) {
+  ASSERT_EQ(train({"--epochs", "0"}).code, 0);
+  std::vector<int64_t> pts = test::steps(40);
+  for (size_t i = 20; i < pts.size(); ++i) pts[i] += 25 * int64_t{1'700'000'000};
+  const std::string jump = path("m/jump.mkv");
+  test::make_video(jump, {.width = kSide, .height = kSide, .pts = pts, .b_frames = 0});
+  const Outcome outcome =
+      run("ar-predict-video", {"--checkpoint", path("m/model.last.pt"), "--threads", "1", "--json", "--timeline", jump},
+          folder(), [] {
+            const rlimit limit{rlim_t{16} << 30, rlim_t{16} << 30};  // rather an error than a full machine
+            setrlimit(RLIMIT_AS, &limit);
+          });
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto timeline = nlohmann::json::parse(outcome.out)["timeline"];
+  EXPECT_EQ(timeline.front()["second"], 0);
+  EXPECT_GT(timeline.back()["second"].get<int64_t>(), 1'699'999'999);
+  EXPECT_LT(timeline.size(), 100u);
 }
 
 TEST_F(VideoPrograms, BadUseIsOneLine) {

@@ -6,10 +6,14 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "apps/common/program.h"
+#include "apps/model/saved_split.h"
+#include "apps/train/image_data.h"
 #include "apps/train/resumed_options.h"
 #include "apps/train/run_files.h"
 #include "apps/train/stop_signal.h"
 #include "apps/train/train_log.h"
+#include "apps/video/video_data.h"
 #include "io/checkpoint_file.h"
 #include "tests/errors.h"
 
@@ -30,12 +34,60 @@ TEST(StopSignal, AnIgnoredSignalStaysIgnored) {
   EXPECT_EQ(std::signal(SIGHUP, SIG_DFL), SIG_IGN);
 }
 
+TEST(StopSignal, WorkThatItEndsIsNoError) {
+  CLI::App app;
+  std::string name = "program";
+  char* arguments[] = {name.data()};
+  testing::internal::CaptureStderr();
+  const int code = run_program(app, 1, arguments, []() -> int {
+    const StopSignal signal;
+    std::raise(SIGTERM);
+    throw Stopped("stopped after 3 of 4");
+  });
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "stopped after 3 of 4\n");
+  EXPECT_EQ(code, 128 + SIGTERM);
+}
+
 class RunTest : public testing::Test {
  protected:
   void SetUp() override { fs::create_directories(folder); }
   void TearDown() override { fs::remove_all(folder); }
   const fs::path folder = fs::temp_directory_path() / ("ar_run_" + std::to_string(getpid()));
 };
+
+TEST_F(RunTest, ReadingTheDataCanBeStopped) {
+  setenv("AR_CACHE", (folder / "cache").c_str(), 1);
+  for (const char* name : {"data/a/1.avi", "data/b/2.avi"}) {
+    fs::create_directories((folder / name).parent_path());
+    std::ofstream(folder / name) << "no picture";
+  }
+  const std::atomic<bool> stop = true;
+  EXPECT_THROW(scan_folder(folder / "data", {}, {}, &stop), Stopped);
+  EXPECT_THROW(prepare_videos({.lists = {.data_dir = folder / "data", .annots_dir = {}}}, Side::train, &stop), Stopped);
+  unsetenv("AR_CACHE");
+}
+
+TEST_F(RunTest, OneRunAtATimeWritesACheckpointAndALog) {
+  const std::string a = (folder / "m" / "a.pt").string(), log = (folder / "log").string();
+  {
+    const RunOutput first({.save_checkpoint = a, .logdir = log});
+    EXPECT_ERROR(RunOutput({.save_checkpoint = a}),
+                 a + ": another run is writing here; wait for it, or choose another --save-checkpoint");
+    EXPECT_ERROR(RunOutput({.save_checkpoint = folder / "b.pt", .logdir = log}),
+                 log + ": another run is writing here; wait for it, or choose another folder");
+    EXPECT_NO_THROW(RunOutput({.save_checkpoint = folder / "m" / "b.pt"}));
+  }
+  EXPECT_NO_THROW(RunOutput({.save_checkpoint = a, .logdir = log}));
+}
+
+TEST(SeenSamples, AreKnownByTheirNames) {
+  const SeenSamples seen = seen_samples({.train = {"a/1", "a/2"}, .validation = {"b/1"}}, {"a/2", "b/1", "b/2"});
+  EXPECT_EQ(seen.trained_on, 1);
+  EXPECT_EQ(seen.validated_on, 1);
+  io::Value checkpoint;
+  checkpoint["epoch"] = 1;
+  EXPECT_TRUE(split_of(checkpoint).train.empty());
+}
 
 TEST_F(RunTest, ALogThatCannotBeWrittenEndsWithOneNote) {
   RunLog log({.folder = folder});

@@ -19,12 +19,13 @@ namespace {
 
 class Thirds : public io::Dataset {
  public:
-  explicit Thirds(int64_t size) : size_(size) {}
+  explicit Thirds(int64_t size, int64_t unreadable = -1) : size_(size), unreadable_(unreadable) {}
   int64_t size() const override { return size_; }
   Dims sample_shape() const override { return {3, 6, 6}; }
   int64_t label(int64_t index) const override { return index % 3; }
   std::string name(int64_t index) const override { return "sample " + std::to_string(index); }
   void fill(int64_t index, const io::SampleKey& key, const Tensor& slot) const override {
+    if (index == unreadable_) fail("it cannot be read");
     io::SampleRandom random(key);
     for (int c = 0; c < 3; ++c)
       for (int y = 0; y < 6; ++y)
@@ -32,7 +33,7 @@ class Thirds : public io::Dataset {
   }
 
  private:
-  int64_t size_;
+  int64_t size_, unreadable_;
 };
 
 struct Network : nn::Module {
@@ -59,6 +60,7 @@ struct Settings {
   bool validation = true;
   bool normalised = true;
   double dropout = 0.2;
+  int64_t unreadable = -1;  // of the samples to validate on
 };
 
 /// Everything that a program would set up, from the same seed each time.
@@ -75,7 +77,8 @@ struct Training {
   Settings settings;
   std::shared_ptr<Thirds> images = std::make_shared<Thirds>(44);
   io::Loader training{images, io::shuffled(44, 1), {.batch_size = settings.batch_size, .workers = 1, .seed = 1}};
-  io::Loader validation{std::make_shared<Thirds>(12), io::sequential(12), {.batch_size = 5, .workers = 0}};
+  io::Loader validation{
+      std::make_shared<Thirds>(12, settings.unreadable), io::sequential(12), {.batch_size = 5, .workers = 0}};
   optim::SGD optimizer{network.parameters(), {.lr = 0.05, .momentum = 0.9}};
   optim::StepLR scheduler{optimizer, {.step_size = 6, .gamma = 0.5}};
   Trainer trainer{{.model = network,
@@ -115,7 +118,7 @@ struct Watch : TrainObserver {
   std::vector<double> losses, validation;
   std::vector<bool> best;
   std::vector<double> lr, lr_of_epochs;
-  int64_t steps = 0;
+  int64_t steps = 0, validated = 0;
   void step_ends(const StepReport& report) override {
     steps = report.step;
     lr.push_back(report.lr.front());
@@ -124,6 +127,7 @@ struct Watch : TrainObserver {
   void epoch_ends(const EpochReport& report) override {
     losses.push_back(report.training.loss());
     if (report.validation) validation.push_back(report.validation->top(1));
+    validated = report.validation ? report.validation->count() : 0;
     best.push_back(report.best);
     lr_of_epochs.push_back(report.lr.front());
   }
@@ -154,6 +158,13 @@ TEST_F(TrainerTest, Learns) {
   EXPECT_LT(watch.losses.back(), watch.losses.front() / 2);
   EXPECT_GT(watch.validation.back(), 0.9);
   EXPECT_TRUE(std::filesystem::is_empty(folder));  // no checkpoint was asked for
+}
+
+TEST_F(TrainerTest, WhatStandsInForAnUnreadableSampleIsNotValidated) {
+  Training run({.trainer = {.epochs = 1}, .unreadable = 7});
+  Watch watch;
+  run.trainer.run(watch, watch.stop);
+  EXPECT_EQ(watch.validated, 11);
 }
 
 TEST_F(TrainerTest, ResumesBitForBitFromEveryStep) {
