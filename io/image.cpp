@@ -59,6 +59,7 @@ void decode_padded(std::span<const uint8_t> padded, const ImageLimits& limits, I
   const ImageHeader header = read_image_header(padded, limits.max_pixels);
   thread_local Image decoded;
   try {
+    if (header.unsupported) throw NotSupported(header.unsupported);
     // stb_image has the first try where it is good. Not with JPEGs: it takes almost twice as long as libavcodec, fills
     // holes in damaged ones without a word, and trusts the tables of forged ones. Nor with palettes that lack colours,
     // which would come out random.
@@ -79,7 +80,8 @@ void decode_padded(std::span<const uint8_t> padded, const ImageLimits& limits, I
 void Image::reshape(int width, int height) {
   AR_CHECK(width >= 0 && height >= 0, "Image: negative size ", width, "x", height);
   const size_t bytes = size_t{3} * size_t(width) * size_t(height);
-  if (bytes > capacity_) {
+  constexpr size_t kKeep = size_t{64} << 20;
+  if (bytes > capacity_ || (capacity_ > kKeep && bytes <= kKeep)) {
     width_ = height_ = 0;
     capacity_ = 0;
     pixels_.reset();

@@ -26,7 +26,8 @@ struct MutableImageView {
   operator ImageView() const { return {data, width, height, stride}; }
 };
 
-/// Owns its pixels. A new size reuses the memory when it is large enough.
+/// Owns its pixels. A new size reuses the memory when it is large enough, and gives back more than 64 MiB that it does
+/// not need.
 class Image {
  public:
   Image() = default;
@@ -59,11 +60,12 @@ struct ImageLimits {
   int64_t max_file_bytes = int64_t{256} << 20;
 };
 
-/// Decodes a picture; the content alone says of what format: JPEG (also CMYK and YCCK), PNG, WebP, GIF, BMP, TIFF,
-/// AVIF, JPEG 2000, PNM. Of an animation the first frame. Grey becomes RGB, 16 bits become 8, transparency is
-/// composited on white, and the orientation that the file states (EXIF tag 274, AVIF's irot and imir) is applied.
-/// `into` keeps its old pixels when this throws. Any number of threads may decode at the same time.
-/// Throws ar::Error: "empty file", "not an image (HTML page)", "truncated JPEG", "81000x81000 pixels, more than ...".
+/// Decodes a picture; the content alone says of what format: JPEG (also CMYK and YCCK), PNG, WebP, GIF, BMP, TIFF
+/// (neither in tiles nor with JPEG inside), AVIF, JPEG 2000, PNM. Of an animation the first frame. Grey becomes RGB, 16
+/// bits become 8, transparency is composited on white, and the orientation that the file states (EXIF tag 274, AVIF's
+/// irot and imir) is applied. `into` keeps its old pixels when this throws. Any number of threads may decode at the
+/// same time. Throws ar::Error: "empty file", "not an image (HTML page)", "truncated JPEG", "81000x81000 pixels, more
+/// than ...".
 void decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits, Image& into);
 
 /// The same of a file; its name plays no part. Errors start with the path.

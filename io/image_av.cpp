@@ -162,6 +162,13 @@ Owned<AVFrame> decode_avif(std::span<const uint8_t> bytes, int64_t max_pixels) {
   return decode(parameters->codec_id, parameters, *packet, max_pixels);
 }
 
+/// The same file with its alpha item as the one that is shown: libavformat reads no other.
+std::vector<uint8_t> avif_of_alpha(std::span<const uint8_t> bytes, const ImageHeader& header) {
+  std::vector<uint8_t> file(bytes.begin(), bytes.end());
+  std::copy_n(bytes.begin() + ptrdiff_t(header.alpha), 2, file.begin() + ptrdiff_t(header.primary));
+  return file;
+}
+
 // ---- WebP: libavcodec knows no animations, so the first frame becomes a file of its own -----------------------------
 
 Owned<AVPacket> first_webp_frame(const Bytes& in, size_t frame) {
@@ -220,6 +227,17 @@ bool is_full_range(const AVFrame& frame, ImageFormat format) {
   return format != ImageFormat::WebP && frame.color_range != AVCOL_RANGE_MPEG;
 }
 
+/// The alpha of neighbouring pixels lies `step` bytes apart.
+void put_on_white(const uint8_t* alpha, ptrdiff_t stride, int step, MutableImageView out) {
+  for (int y = 0; y < out.height; ++y, alpha += stride) {
+    uint8_t* rgb = out.row(y);
+    for (int i = 0; i < 3 * out.width; ++i) {
+      const int a = alpha[i / 3 * step];
+      rgb[i] = uint8_t((rgb[i] * a + 255 * (255 - a) + 127) / 255);
+    }
+  }
+}
+
 /// `first` is the plane that holds luma; the others follow it in a circle.
 void convert_yuv(const AVFrame& frame, const AVPixFmtDescriptor& desc, ImageFormat format, int first,
                  MutableImageView out) {
@@ -236,15 +254,7 @@ void convert_yuv(const AVFrame& frame, const AVPixFmtDescriptor& desc, ImageForm
   if (frame.colorspace == AVCOL_SPC_BT709) planes.kr = 0.2126, planes.kb = 0.0722;
   if (frame.colorspace == AVCOL_SPC_BT2020_NCL) planes.kr = 0.2627, planes.kb = 0.0593;
   yuv_to_rgb(planes, out);
-  if (desc.nb_components < 4) return;
-  for (int y = 0; y < out.height; ++y) {
-    const uint8_t* alpha = frame.data[3] + ptrdiff_t{y} * frame.linesize[3];
-    uint8_t* rgb = out.row(y);
-    for (int i = 0; i < 3 * out.width; ++i) {
-      const int a = alpha[i / 3];
-      rgb[i] = uint8_t((rgb[i] * a + 255 * (255 - a) + 127) / 255);
-    }
-  }
+  if (desc.nb_components == 4) put_on_white(frame.data[3], frame.linesize[3], 1, out);
 }
 
 /// Planes of C, M, Y, K that libavcodec took for Y, Cb, Cr and alpha. Inverted, as Adobe stores them and all others do.
@@ -276,6 +286,27 @@ void convert_other(const AVFrame& frame, const AVPixFmtDescriptor& desc, ImageFo
   composite_on_white(rgba.data(), stride, out);
 }
 
+/// Whatever the decoder gave, with its transparency on white.
+void convert(const AVFrame& frame, const ImageHeader& header, Image& into) {
+  const ImageFormat format = header.format;
+  const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(AVPixelFormat(frame.format));
+  if (!desc) throw NotSupported("unknown pixel format");
+  into.reshape(frame.width, frame.height);
+  const bool rgb = desc->flags & AV_PIX_FMT_FLAG_RGB;
+  if (frame.format == AV_PIX_FMT_GRAY8)
+    copy_grey(frame, into.view());
+  else if (header.cmyk && frame.format == AV_PIX_FMT_YUVA444P)
+    convert_cmyk(frame, into.view());
+  else if ((header.cmyk || header.rgb) && !rgb)
+    throw NotSupported("colours with subsampling");
+  else if (is_planar_yuv(*desc))
+    convert_yuv(frame, *desc, format, 0, into.view());
+  else if (format == ImageFormat::Jpeg && frame.format == AV_PIX_FMT_GBRP && !header.rgb)
+    convert_yuv(frame, *desc, format, 2, into.view());  // taken for red, green, blue
+  else
+    convert_other(frame, *desc, format, into.view());
+}
+
 }  // namespace
 
 void decode_with_av(std::span<const uint8_t> padded, const ImageHeader& header, int64_t max_pixels, Image& into) {
@@ -287,22 +318,17 @@ void decode_with_av(std::span<const uint8_t> padded, const ImageHeader& header, 
                          ? decode_avif(padded, max_pixels)
                          : decode(codec_of(format), nullptr,
                                   *(header.frame ? first_webp_frame(in, header.frame) : packet_of(padded)), max_pixels);
-  const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(AVPixelFormat(frame->format));
-  if (!desc) throw NotSupported("unknown pixel format");
-  into.reshape(frame->width, frame->height);
-  const bool rgb = desc->flags & AV_PIX_FMT_FLAG_RGB;
-  if (frame->format == AV_PIX_FMT_GRAY8)
-    copy_grey(*frame, into.view());
-  else if (header.cmyk && frame->format == AV_PIX_FMT_YUVA444P)
-    convert_cmyk(*frame, into.view());
-  else if ((header.cmyk || header.rgb) && !rgb)
-    throw NotSupported("colours with subsampling");
-  else if (is_planar_yuv(*desc))
-    convert_yuv(*frame, *desc, format, 0, into.view());
-  else if (format == ImageFormat::Jpeg && frame->format == AV_PIX_FMT_GBRP && !header.rgb)
-    convert_yuv(*frame, *desc, format, 2, into.view());  // taken for red, green, blue
-  else
-    convert_other(*frame, *desc, format, into.view());
+  convert(*frame, header, into);
+  if (header.alpha) {
+    const auto transparency = decode_avif(avif_of_alpha(padded, header), max_pixels);
+    const AVPixFmtDescriptor* desc = av_pix_fmt_desc_get(AVPixelFormat(transparency->format));
+    if (!desc || desc->nb_components != 1) throw NotSupported("with transparency that is no grey picture");
+    Image alpha;
+    convert(*transparency, header, alpha);
+    if (alpha.width() != into.width() || alpha.height() != into.height())
+      throw NotSupported("with transparency of another size");
+    put_on_white(alpha.view().data, alpha.view().stride, 3, into.view());
+  }
   if (header.frame) place_on_canvas(in, header, into);
 }
 

@@ -16,7 +16,9 @@ struct ImageHeader {
   bool rgb = false;               // JPEG: three components, and they are not YCbCr
   bool transparent = false;       // PNG: has an alpha channel or a transparent colour
   bool plain = false;             // PNG with a whole palette or none; BMP without run lengths
-  size_t frame = 0;               // animated WebP: where the first frame (chunk ANMF) starts; 0 if not animated
+  size_t alpha = 0, primary = 0;  // AVIF with an alpha item: where its number stands, and where that of the one shown
+  const char* unsupported = nullptr;  // what no decoder here gets right; null: nothing known
+  size_t frame = 0;                   // animated WebP: where the first frame (chunk ANMF) starts; 0 if not animated
 };
 
 const char* name_of(ImageFormat format);

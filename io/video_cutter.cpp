@@ -305,6 +305,11 @@ Cut cut_clip(const std::string& source, double start, double end, const std::str
       options.copy ? copy_clip(source, start, end, muxer, options) : encode_clip(source, start, end, muxer, options);
   const int64_t written = index_video(muxer.temporary()).frames();
   AR_CHECK(written == cut.frames, out, ": has ", written, " frames after writing, ", cut.frames, " were meant");
+  if (options.copy) {
+    FrameDecoder beginning(std::make_unique<Input>(muxer.temporary()), 1);
+    AR_CHECK(!beginning.decode() || beginning.can_be_first(), source, ": the frame at ", cut.start,
+             " s is marked as a key frame and is none, so it cannot be copied; cut with h264");
+  }
   muxer.commit();
   return cut;
 }

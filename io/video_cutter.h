@@ -36,8 +36,8 @@ struct Cut {
 ///
 /// `out` appears only when it is complete, on the disk, and has as many frames as were meant; before, "out.tmp" is
 /// written, which goes on failure. Throws Error, path first: a source that cannot be read, no frame in the window, a
-/// folder that cannot be written, a full disk, a codec that MP4 does not hold
-/// or frames whose times the container does not tell (copy).
+/// folder that cannot be written, a full disk; with copy also a codec that MP4 does not hold, frames whose times the
+/// container does not tell, a key frame that is none.
 Cut cut_clip(const std::string& source, double start, double end, const std::string& out,
              const CutOptions& options = {});
 

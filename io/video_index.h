@@ -11,7 +11,7 @@ namespace ar::io {
 struct VideoIndex {
   VideoFacts facts;
   std::vector<int64_t> pts;         // of every frame in the order shown, strictly increasing, in facts.time_base
-  std::vector<int64_t> key_frames;  // numbers of those at which decoding can start, ascending
+  std::vector<int64_t> key_frames;  // numbers of those that the file calls key frames, ascending
 
   int64_t frames() const { return int64_t(pts.size()); }
   /// When frame i is shown, in seconds since the video's start.

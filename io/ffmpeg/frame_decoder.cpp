@@ -22,6 +22,9 @@ int64_t duration_of(const AVFrame& f) {
 #endif
 }
 
+/// Does the decoder make up references that it lacks, and say nothing? H.264's shows no frame before it can.
+bool invents_references(const AVCodecContext& decoder) { return decoder.codec_id != AV_CODEC_ID_H264; }
+
 /// Is this H.264 key frame a recovery point within a sequence, rather than an instantaneous refresh (NAL type 5; ITU-T
 /// H.264, 7.4.1)?
 bool starts_open_group(const AVCodecParameters& p, const AVPacket& packet) {
@@ -52,6 +55,15 @@ FrameDecoder::FrameDecoder(std::unique_ptr<Input> input, int threads)
   constant_rate_ = rate > 0 && std::abs(facts().nominal_frame_rate.value() / rate - 1) < 1e-3;
 }
 
+bool FrameDecoder::can_be_first() const {
+#ifdef AV_FRAME_FLAG_KEY
+  const bool key = frame_->flags & AV_FRAME_FLAG_KEY;
+#else
+  const bool key = frame_->key_frame;
+#endif
+  return key || !invents_references(*decoder_);
+}
+
 VideoStats FrameDecoder::stats() const {
   VideoStats stats = stats_;
   stats.read_errors = input_->read_errors();
@@ -76,6 +88,9 @@ void FrameDecoder::feed() {
     avcodec_send_packet(decoder_.get(), nullptr);
     return;
   }
+  // A seek by position or with a rough index may end between key frames.
+  if (at_start_ && from_seek_ && invents_references(*decoder_) && !(packet_->flags & AV_PKT_FLAG_KEY))
+    return av_packet_unref(packet_.get());
   // A frame that no other frame refers to need not be decoded to be dropped. Where timestamps are missing, those of
   // other frames are guessed from it.
   all_timed_ = all_timed_ && packet_->pts != AV_NOPTS_VALUE;
@@ -162,10 +177,11 @@ void FrameDecoder::seek_exactly(int64_t pts) {
     if (!input_->seek(pts - back)) break;
     restart_decoder();
     from_seek_ = true;
-    // Containers may land behind the frame (leading frames of an open group, rough indexes): then from further back.
-    if (decode_any() && time_.pts <= pts) {
-      pending_ = true;
-      return;
+    // Containers may land behind the frame (leading frames of an open group, rough indexes), or at what is called a key
+    // frame and is none: then from the next one, or from further back.
+    while (decode_any() && time_.pts <= pts) {
+      pending_ = can_be_first();
+      if (pending_) return;
     }
   }
   restart_file();

@@ -24,6 +24,8 @@ class FrameDecoder {
   bool decode();
   AVFrame& frame() const { return *frame_; }
   const FrameTime& time() const { return time_; }
+  /// Is frame(), decoded with nothing before it, what was encoded? Containers call frames key frames that are none.
+  bool can_be_first() const;
   void seek(double seconds);
   void seek_pts(int64_t pts);
   /// Of a decoder at the file's start: as seek(), but by decoding all that lies before. Times are those of a decoder

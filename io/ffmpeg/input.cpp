@@ -114,7 +114,7 @@ struct Input::Source {
 };
 
 Input::Input(const std::string& path) : path_(path), source_(std::make_unique<Source>()) {
-  source_->fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  source_->fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // not to wait for a pipe's other end
   AR_CHECK(source_->fd >= 0, path, ": cannot be read (", std::strerror(errno), ")");
   struct stat info {};
   AR_CHECK(::fstat(source_->fd, &info) == 0, path, ": cannot be read (", std::strerror(errno), ")");

@@ -64,19 +64,18 @@ AVPixelFormat without_j(AVPixelFormat format, bool& full_range) {
 void FrameScaler::scale(const AVFrame& frame, Rows to, int width, int height) {
   bool full_range = frame.color_range == AVCOL_RANGE_JPEG;
   const AVPixelFormat format = without_j(AVPixelFormat(frame.format), full_range);
-  SwsContext* before = scaler_.get();
   SwsContext* context = sws_getCachedContext(scaler_.release(), frame.width, frame.height, format, width, height,
                                              AV_PIX_FMT_RGB24, SWS_BILINEAR, nullptr, nullptr, nullptr);
   scaler_.reset(context);
   AR_CHECK(context, path_, ": pictures of ", frame.width, " x ", frame.height, " in pixel format ",
            av_get_pix_fmt_name(format) ? av_get_pix_fmt_name(format) : "unknown", " cannot be scaled to ", width, " x ",
            height);
-  const int colours[3] = {format, matrix_of(frame), full_range};
-  if (context != before || !std::equal(colours, colours + 3, colours_)) {
-    const int* matrix = sws_getCoefficients(colours[1]);
+  const std::array<int, 7> told = {frame.width, frame.height, width, height, format, matrix_of(frame), full_range};
+  if (told != told_) {  // the context's address would not do: a new one may lie where the old one was
+    const int* matrix = sws_getCoefficients(matrix_of(frame));
     // Fails for sources that have no such thing, RGB for one; then there is nothing to tell.
     sws_setColorspaceDetails(context, matrix, full_range, sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16, 1 << 16);
-    std::copy(colours, colours + 3, colours_);
+    told_ = told;
   }
   uint8_t* const planes[4] = {to.data};
   const int pitches[4] = {to.pitch};

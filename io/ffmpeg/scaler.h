@@ -1,5 +1,6 @@
 // Decoded pictures into RGB bytes of the caller: any pixel format, size and orientation.
 #pragma once
+#include <array>
 #include <string>
 #include <vector>
 
@@ -34,7 +35,7 @@ class FrameScaler {
   bool cover_;
   double zoom_;
   Scaler scaler_;
-  int colours_[3] = {-1, -1, -1};  // what scaler_ was told of colours: source format, matrix, range
+  std::array<int, 7> told_ = {};  // what scaler_ was made for, and told of colours: see scale()
   std::vector<uint8_t> scratch_;
 };
 

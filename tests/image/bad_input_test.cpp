@@ -95,6 +95,26 @@ TEST(BadInput, ForgedSizes) {
   EXPECT_EQ(error_of_text("P6 30000 30000 255\n..."), "30000x30000 pixels, more than the limit of 89478485");
 }
 
+TEST(BadInput, APngWithAFlippedBit) {
+  const std::vector<uint8_t> good = read_bytes(picture_path("rgb.png"));
+  const size_t data = find(good, "IDAT");
+  for (size_t at : {data + 4, data + 40, good.size() - 20}) {
+    std::vector<uint8_t> bytes = good;
+    bytes[at] ^= 1;
+    EXPECT_EQ(error_of_bytes(bytes), "broken PNG: the checksum of a chunk is wrong") << at;
+  }
+}
+
+TEST(BadInput, TiffsThatWouldComeOutBlack) {
+  // An entry is a tag, a type, a count and a value.
+  const std::string_view compression("\3\1\3\0\1\0\0\0", 8), strips("\x11\1\4\0\1\0\0\0", 8);
+  std::vector<uint8_t> jpeg = read_bytes(picture_path("rgb.tiff")), tiles = jpeg;
+  put(jpeg, find(jpeg, compression) + 8, 7, 2, false);
+  EXPECT_EQ(error_of_bytes(jpeg), "TIFF of an unsupported kind: compressed as JPEG");
+  put(tiles, find(tiles, strips), 324, 2, false);
+  EXPECT_EQ(error_of_bytes(tiles), "TIFF of an unsupported kind: in tiles");
+}
+
 TEST(BadInput, LimitsOfTheCaller) {
   for (const std::string& name : pictures()) {
     EXPECT_THAT(error_of_bytes(read_bytes(picture_path(name)), {.max_pixels = 45 * 31 - 1}),

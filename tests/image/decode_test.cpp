@@ -84,6 +84,7 @@ constexpr Case kCases[] = {
     {"orientation5.avif", nullptr, 0.5, 4},
     {"orientation6.avif", nullptr, 0.5, 4},
     {"orientation7.avif", nullptr, 0.5, 4},
+    {"alpha.avif", nullptr, 1, 8},
     {"palette.gif"},
     {"animated.gif"},
     {"transparent.gif"},
@@ -115,6 +116,19 @@ TEST(Decode, IntoThePicturesOwnMemory) {
     decode_image(bytes, {}, image);
     EXPECT_LE(difference(image, expected).mean, 8) << name;
   }
+}
+
+TEST(Decode, KeepsMemoryUnlessItIsLarge) {
+  Image image(100, 100);
+  const uint8_t* first = image.view().data;
+  image.reshape(99, 99);
+  EXPECT_EQ(image.view().data, first);
+  image.reshape(6000, 4000);
+  const uint8_t* large = image.view().data;
+  image.reshape(6000, 3900);
+  EXPECT_EQ(image.view().data, large);
+  image.reshape(100, 100);
+  EXPECT_NE(image.view().data, large);
 }
 
 TEST(Decode, ByContentWhateverTheName) {

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cmath>
 #include <csignal>
+#include <fstream>
+#include <iterator>
 
 #include "io/video_reader.h"
 #include "tests/errors.h"
@@ -116,6 +118,19 @@ TEST(Cutter, CopyingNeedsToKnowWhenFramesAreShown) {
     EXPECT_MESSAGE(cut_clip(dir / file, 1.2, 2.2, dir / "clip.mp4", {.copy = true}), "cannot be copied; cut with h264");
     EXPECT_FALSE(std::filesystem::exists(dir / "clip.mp4"));
   }
+}
+
+TEST(Cutter, CopyingDoesNotBeginAtAFrameThatIsNoKeyFrame) {
+  const TempDir dir;
+  make_video(dir / "a.mp4", {.codec = "mpeg4", .pts = test::steps(90), .b_frames = 0});
+  std::fstream file(dir / "a.mp4", std::ios::in | std::ios::out | std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  file.seekp(std::streamoff(bytes.rfind("stss")));
+  file << "free" << std::flush;  // without a list of key frames, all are
+  EXPECT_EQ(cut_clip(dir / "a.mp4", 0.96, 2.2, dir / "clip.mp4", {.copy = true}).lead, 0);
+  EXPECT_MESSAGE(cut_clip(dir / "a.mp4", 1.2, 2.2, dir / "other.mp4", {.copy = true}),
+                 "a.mp4: the frame at 1.2 s is marked as a key frame and is none");
+  EXPECT_FALSE(std::filesystem::exists(dir / "other.mp4"));
 }
 
 TEST(Cutter, WhereTimestampsGoBackTimesAreThoseOfReadingOn) {

@@ -18,6 +18,17 @@ std::vector<Kind> kinds() {
   add("h264_open_group", "a.mp4", {.pts = steps(90), .b_frames = 3, .options = {{"x264-params", "open-gop=1"}}});
   add("h264_matroska", "a.mkv", {.pts = steps(90), .b_frames = 3});
   add("h264_transport_stream", "a.ts", {.pts = steps(90), .b_frames = 2});
+  const std::map<std::string, std::string> x265 = {{"x265-params", "log-level=none:pools=1"}};
+  add("hevc_transport_stream", "a.ts", {.codec = "libx265", .pts = steps(90), .b_frames = 3, .options = x265});
+  add("hevc_matroska", "a.mkv", {.codec = "libx265", .pts = steps(90), .b_frames = 3, .options = x265});
+  add("mpeg4_transport_stream", "a.ts", {.codec = "mpeg4", .pts = steps(90), .b_frames = 2});
+  add("h264_intra_refresh", "a.mp4",
+      {.width = 320,
+       .height = 240,
+       .pts = steps(90),
+       .gop = 30,
+       .b_frames = 0,
+       .options = {{"x264-params", "intra-refresh=1"}}});
   add("h264_fragments", "a.mp4", {.pts = steps(90), .muxer_options = {{"movflags", "frag_keyframe+empty_moov"}}});
   add("mpeg4_avi", "a.avi", {.codec = "mpeg4", .pts = steps(90), .b_frames = 0});
   add("mpeg4_avi_b_frames", "a.avi", {.codec = "mpeg4", .pts = steps(90), .b_frames = 2});

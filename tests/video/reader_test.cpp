@@ -1,8 +1,12 @@
 // Frames, timestamps and seeking of videos of many kinds.
+#include <sys/stat.h>
+
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 
+#include "io/ffmpeg/scaler.h"
 #include "io/video_reader.h"
 #include "tests/errors.h"
 #include "tests/video/kinds.h"
@@ -152,6 +156,26 @@ TEST(VideoReader, ColoursAreRight) {
   }
 }
 
+TEST(VideoReader, ColoursAreRightInEverySizeOfAStream) {
+  io::ffmpeg::FrameScaler scaler("a.ts", {}, {});
+  for (int size = 64; size < 640; size += 16) {
+    const io::ffmpeg::Frame frame = io::ffmpeg::new_frame();
+    frame->width = frame->height = size;
+    frame->format = AV_PIX_FMT_YUV420P;
+    frame->color_range = AVCOL_RANGE_JPEG;
+    frame->colorspace = AVCOL_SPC_BT709;
+    ASSERT_GE(av_frame_get_buffer(frame.get(), 0), 0);
+    const int colour[] = {90, 80, 200};
+    for (int i = 0; i < 3; ++i)
+      std::memset(frame->data[i], colour[i], size_t(frame->linesize[i]) * size_t(i ? size / 2 : size));
+    const Tensor slot = io::frame_batch(1, size / 3, size / 3)[0];
+    scaler.write(*frame, slot);
+    const int expected[] = {203, 65, 1};
+    for (int c = 0; c < 3; ++c)
+      ASSERT_NEAR(slot.at({c, size / 6, size / 6}), expected[c], 2) << size << " channel " << c;
+  }
+}
+
 TEST(VideoReader, CoverTakesTheMiddle) {
   const TempDir dir;
   make_video(dir / "a.mp4", {.width = 128, .pts = test::steps(1 + 1)});
@@ -179,6 +203,8 @@ TEST(VideoReader, WhatIsNoVideoIsSaidInOneLine) {
   EXPECT_THAT(error("missing.mp4"), HasSubstr("missing.mp4: cannot be read (No such file"));
   std::filesystem::create_directory(dir / "folder.mp4");
   EXPECT_THAT(error("folder.mp4"), HasSubstr("is a folder"));
+  ASSERT_EQ(::mkfifo((dir / "pipe.mp4").c_str(), 0600), 0);  // nobody writes to it: waiting would never end
+  EXPECT_THAT(error("pipe.mp4"), HasSubstr("is not a plain file"));
   write_file(dir / "empty.mp4", "");
   EXPECT_THAT(error("empty.mp4"), HasSubstr("is empty"));
   write_file(dir / "text.mp4", std::string(5000, 'x'));
@@ -288,6 +314,28 @@ TEST(VideoReader, DamageInTheMiddleIsPassedAndCounted) {
     EXPECT_EQ(last, 149) << name;
     EXPECT_GT(n, 60) << name;  // Matroska goes on with its next cluster only
     EXPECT_TRUE(reader.stats().damaged()) << name << n;
+  }
+}
+
+TEST(VideoReader, AnIndexThatCallsEveryFrameAKeyFrameIsNotBelieved) {
+  const TempDir dir;
+  for (const char* name : {"a.avi", "a.mp4"}) {
+    make_video(dir / name, {.codec = "mpeg4", .pts = test::steps(90), .b_frames = 0});
+    std::string bytes = read_file(dir / name);
+    if (std::string(name) == "a.avi")
+      for (size_t entry = bytes.rfind("idx1") + 8; entry + 16 <= bytes.size(); entry += 16)
+        bytes.at(entry + 4) = 0x10;  // AVIIF_KEYFRAME
+    else
+      bytes.replace(bytes.rfind("stss"), 4, "free");  // without a list of key frames, all are
+    write_file(dir / name, bytes);
+    VideoReader reader(dir / name);
+    Tensor picture;
+    for (int k = 0; k < 90; ++k) {
+      const int i = k * 37 % 90;
+      reader.seek(i * 0.04);
+      ASSERT_TRUE(reader.next(&picture));
+      ASSERT_EQ(burnt_number(picture), i) << name;
+    }
   }
 }
 
