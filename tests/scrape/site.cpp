@@ -227,8 +227,8 @@ struct Site::State {
     } else if (kind == "huge") {
       // A PNG of 60000 x 60000 pixels: header and end.
       const unsigned char head[] = {0x89, 'P',  'N',  'G',  13,   10, 26, 10,   0,    0,   0,   13,   'I',  'H',  'D',
-                                    'R',  0,    0,    0xEA, 0x60, 0,  0,  0xEA, 0x60, 8,   2,   0,    0,    0,    0x7B,
-                                    0x4F, 0x1C, 0x2D, 0,    0,    0,  0,  'I',  'E',  'N', 'D', 0xAE, 0x42, 0x60, 0x82};
+                                    'R',  0,    0,    0xEA, 0x60, 0,  0,  0xEA, 0x60, 8,   2,   0,    0,    0,    0x0F,
+                                    0xB0, 0xE2, 0x15, 0,    0,    0,  0,  'I',  'E',  'N', 'D', 0xAE, 0x42, 0x60, 0x82};
       answer.set_content(std::string(head, head + sizeof head), "image/png");
     } else if (kind == "copy") {
       jpeg(picture(seed_of(query, n - 1)));
