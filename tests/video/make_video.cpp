@@ -23,7 +23,7 @@ void ok(int code, const char* what) { AR_CHECK(code >= 0, what, ": ", error_text
 
 /// Grey picture of frame i as RGB, then converted: so that every pixel format works.
 void paint(AVFrame* frame, int i, const Movie& movie) {
-  std::vector<uint8_t> rgb(size_t(3 * frame->width * frame->height));
+  std::vector<uint8_t> rgb(size_t(3 * frame->width * frame->height) + 64);  // libswscale reads past the end
   if (movie.draw) movie.draw(i, rgb.data());
   for (int y = 0; y < frame->height && !movie.draw; ++y)
     for (int x = 0; x < frame->width; ++x) {
@@ -38,8 +38,8 @@ void paint(AVFrame* frame, int i, const Movie& movie) {
   const Scaler scaler(sws_getContext(frame->width, frame->height, AV_PIX_FMT_RGB24, frame->width, frame->height,
                                      AVPixelFormat(frame->format), SWS_POINT | SWS_ACCURATE_RND, nullptr, nullptr,
                                      nullptr));
-  const uint8_t* data[] = {rgb.data()};
-  const int pitch[] = {3 * frame->width};
+  const uint8_t* data[4] = {rgb.data()};
+  const int pitch[4] = {3 * frame->width};
   sws_scale(scaler.get(), data, pitch, 0, frame->height, frame->data, frame->linesize);
 }
 
