@@ -340,7 +340,8 @@ void prepare_libraries() {
   const Plan plan = make_plan(Pass::forward, ConvParams{.pad_top = 1, .pad_left = 1}, x, w, x);
   AR_CHECK(
       !plan.algorithms.empty(),
-      "cuda: cuDNN can do no ordinary convolution here: are all of its libraries installed (libcudnn_engines_...)?");
+      "cuda: cuDNN can do no ordinary convolution here: are all of its libraries installed (libcudnn_engines_...)? "
+      "AR_CUDA_OWN=1 does without, slowly");
 }
 
 bool library_product(const Product& p) {
