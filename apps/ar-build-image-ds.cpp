@@ -6,13 +6,13 @@
 #include <optional>
 
 #include "apps/common/program.h"
+#include "apps/common/stop_signal.h"
 #include "apps/images/actions.h"
 #include "apps/images/check_data_set.h"
 #include "apps/images/check_engine.h"
 #include "apps/images/doctor.h"
 #include "apps/images/image_check.h"
 #include "apps/report/progress.h"
-#include "apps/train/stop_signal.h"
 #include "io/perceptual_hash.h"
 #include "tensor/error.h"
 

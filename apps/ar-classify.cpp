@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "apps/common/json_text.h"
 #include "apps/common/program.h"
 #include "apps/model/image_model.h"
 #include "apps/train/options.h"
@@ -92,7 +93,7 @@ void print(const Options& o, const fs::path& file, const std::vector<std::string
   if (o.json) {
     nlohmann::json line{{"path", file.string()}, {"top", nlohmann::json::array()}};
     for (size_t c : order) line["top"].push_back({{"class", classes[c]}, {"probability", std::exp(log_probs[c])}});
-    std::cout << line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
+    std::cout << json_text(line) << '\n';
     return;
   }
   std::cout << file.string() << '\n';

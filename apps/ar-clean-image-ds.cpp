@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "apps/common/program.h"
+#include "apps/common/stop_signal.h"
 #include "apps/images/doubt_report.h"
 #include "apps/images/label_doubt.h"
 #include "apps/images/move_aside.h"
@@ -15,7 +16,6 @@
 #include "apps/train/image_report.h"
 #include "apps/train/options.h"
 #include "apps/train/pretrained_weights.h"
-#include "apps/train/stop_signal.h"
 #include "autograd/autograd.h"
 #include "io/atomic_file.h"
 #include "io/checkpoint_file.h"

@@ -3,7 +3,9 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "apps/common/json_text.h"
 #include "apps/common/program.h"
+#include "apps/common/stop_signal.h"
 #include "apps/model/image_model.h"
 #include "apps/model/machine.h"
 #include "apps/model/saved_split.h"
@@ -13,7 +15,6 @@
 #include "apps/train/image_report.h"
 #include "apps/train/late_metrics.h"
 #include "apps/train/options.h"
-#include "apps/train/stop_signal.h"
 #include "io/atomic_file.h"
 #include "io/loader.h"
 
@@ -78,8 +79,7 @@ int run(const Options& o) {
     nlohmann::json result = metrics.to_json();
     result["trained_on"] = seen.trained_on;
     result["validated_on"] = seen.validated_on;
-    io::write_file_atomically(o.json.string(),
-                              result.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+    io::write_file_atomically(o.json.string(), json_text(result, 1) + "\n");
   }
   return 0;
 }

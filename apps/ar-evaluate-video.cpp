@@ -4,12 +4,13 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "apps/common/json_text.h"
 #include "apps/common/program.h"
+#include "apps/common/stop_signal.h"
 #include "apps/model/saved_split.h"
 #include "apps/report/html_page.h"
 #include "apps/report/progress.h"
 #include "apps/train/options.h"
-#include "apps/train/stop_signal.h"
 #include "apps/video/video_data.h"
 #include "apps/video/video_scores.h"
 #include "io/atomic_file.h"
@@ -105,9 +106,7 @@ int run(const Options& o) {
         set.videos, [](int64_t i) { return i; }, report);
     write_html_report(o.report, report);
   }
-  if (!o.json.empty())
-    io::write_file_atomically(o.json.string(),
-                              result.dump(1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+  if (!o.json.empty()) io::write_file_atomically(o.json.string(), json_text(result, 1) + "\n");
   return 0;
 }
 

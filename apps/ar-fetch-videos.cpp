@@ -4,8 +4,8 @@
 
 #include "apps/clips/fetch.h"
 #include "apps/common/program.h"
+#include "apps/common/stop_signal.h"
 #include "apps/images/actions.h"
-#include "apps/train/stop_signal.h"
 
 namespace {
 

@@ -7,10 +7,10 @@
 
 #include "apps/clips/generator.h"
 #include "apps/common/program.h"
+#include "apps/common/stop_signal.h"
 #include "apps/model/image_model.h"
 #include "apps/model/machine.h"
 #include "apps/train/options.h"
-#include "apps/train/stop_signal.h"
 #include "io/crc32c.h"
 #include "tensor/ops_elementwise.h"
 

@@ -10,11 +10,11 @@
 #include <thread>
 
 #include "apps/common/program.h"
+#include "apps/common/stop_signal.h"
 #include "apps/demo/search_site.h"
 #include "apps/demo/verdict.h"
 #include "apps/demo/videos.h"
 #include "apps/report/progress.h"
-#include "apps/train/stop_signal.h"
 #include "io/atomic_file.h"
 #include "tensor/error.h"
 

@@ -8,10 +8,11 @@
 #include <numeric>
 #include <set>
 
+#include "apps/common/json_text.h"
 #include "apps/common/program.h"
+#include "apps/common/stop_signal.h"
 #include "apps/report/progress.h"
 #include "apps/train/options.h"
-#include "apps/train/stop_signal.h"
 #include "apps/video/video_scores.h"
 
 namespace {
@@ -90,7 +91,7 @@ void show(const Options& o, const io::ClipVideo& video, const VideoScores& score
     for (const Guess& g : best) line["top"].push_back({{"class", g.name}, {"probability", g.probability}});
     for (const Second& s : timeline)
       line["timeline"].push_back({{"second", s.second}, {"class", s.guess.name}, {"probability", s.guess.probability}});
-    std::printf("%s\n", line.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    std::printf("%s\n", json_text(line).c_str());
     return;
   }
   std::printf("%s\n", video.path.c_str());

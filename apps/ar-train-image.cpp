@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/common/program.h"
+#include "apps/common/stop_signal.h"
 #include "apps/model/image_model.h"
 #include "apps/model/machine.h"
 #include "apps/model/pretrained.h"
@@ -18,7 +19,6 @@
 #include "apps/train/resumed_options.h"
 #include "apps/train/run_files.h"
 #include "apps/train/run_training.h"
-#include "apps/train/stop_signal.h"
 #include "autograd/autograd.h"
 #include "io/checkpoint_file.h"
 #include "tensor/random.h"

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/common/program.h"
+#include "apps/common/stop_signal.h"
 #include "apps/model/machine.h"
 #include "apps/model/saved_split.h"
 #include "apps/model/video_model.h"
@@ -14,7 +15,6 @@
 #include "apps/train/resumed_options.h"
 #include "apps/train/run_files.h"
 #include "apps/train/run_training.h"
-#include "apps/train/stop_signal.h"
 #include "apps/video/clip_pictures.h"
 #include "apps/video/frame_features.h"
 #include "apps/video/options.h"

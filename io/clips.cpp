@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "io/augment.h"
-#include "io/video_reader.h"
 
 namespace ar::io {
 namespace {
@@ -40,30 +39,41 @@ std::vector<int64_t> strided_starts(const ClipShape& clip, int64_t stride, int64
   return starts;
 }
 
+ChosenFrames::ChosenFrames(const std::string& path, const VideoIndex& index, std::vector<int64_t> frames)
+    : reader_(path), pts_(std::move(frames)) {
+  reader_.select(index, pts_);
+  for (int64_t& frame : pts_) frame = index.pts[size_t(frame)];
+}
+
+bool ChosenFrames::next(const Tensor& slot) {
+  const int64_t pts = pts_.at(read_++);
+  while (!at_end_ && (!time_ || time_->pts < pts)) {
+    const auto decoded = reader_.decode();
+    at_end_ = !decoded;
+    if (decoded) time_ = decoded;
+  }
+  if (at_end_) return false;
+  reader_.write(slot);
+  return true;
+}
+
 void read_frames(const std::string& path, const VideoIndex& index, const std::vector<int64_t>& frames,
                  const Tensor& slot) {
   std::vector<int64_t> wanted = frames;
   std::sort(wanted.begin(), wanted.end());
   wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
-  VideoReader reader(path);
-  reader.select(index, wanted);
+  ChosenFrames chosen(path, index, wanted);
   // Places of the slot, in the order of their frames.
   std::vector<int64_t> order(frames.size());
   for (size_t i = 0; i < order.size(); ++i) order[i] = int64_t(i);
   std::stable_sort(order.begin(), order.end(),
                    [&](int64_t a, int64_t b) { return frames[size_t(a)] < frames[size_t(b)]; });
-  size_t filled = 0;
-  while (filled < order.size()) {
-    const auto time = reader.decode();
-    if (!time) break;
-    const size_t first = filled;
-    while (filled < order.size() && index.pts[size_t(frames[size_t(order[filled])])] <= time->pts) ++filled;
-    if (first == filled) continue;  // a frame that was not asked for
-    reader.write(slot.select(1, order[first]));
-    for (size_t i = first + 1; i < filled; ++i) repeat(slot, order[first], order[i]);
+  for (size_t i = 0; i < order.size(); ++i) {
+    const int64_t before = i ? order[i - 1] : -1;
+    if ((!i || frames[size_t(before)] != frames[size_t(order[i])]) && chosen.next(slot.select(1, order[i]))) continue;
+    AR_CHECK(i > 0, path, ": none of the frames ", wanted.front(), " to ", wanted.back(), " can be decoded");
+    repeat(slot, before, order[i]);
   }
-  AR_CHECK(filled > 0, path, ": none of the frames ", wanted.front(), " to ", wanted.back(), " can be decoded");
-  for (size_t i = filled; i < order.size(); ++i) repeat(slot, order[filled - 1], order[i]);
 }
 
 void check_clip_options(const ClipOptions& o) {

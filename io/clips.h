@@ -1,11 +1,13 @@
 // Clips: T frames of a video, so many frames apart, as the samples that video networks train on.
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "io/dataset.h"
 #include "io/video_index.h"
+#include "io/video_reader.h"
 
 namespace ar::io {
 
@@ -22,6 +24,23 @@ std::vector<int64_t> clip_frames(const ClipShape& clip, int64_t start, int64_t l
 std::vector<int64_t> uniform_starts(const ClipShape& clip, int64_t count, int64_t length);
 /// Starts 0, stride, 2 stride, ... and one more clip that ends with the video, so that every frame counts.
 std::vector<int64_t> strided_starts(const ClipShape& clip, int64_t stride, int64_t length);
+
+/// Chosen frames of a video, one after another. Only what they depend on is decoded, and nothing twice.
+class ChosenFrames {
+ public:
+  /// Ascending numbers.
+  ChosenFrames(const std::string& path, const VideoIndex& index, std::vector<int64_t> frames);
+  /// Writes the next one into slot (3,H,W), as VideoReader::next() does: the one after it where it cannot be decoded.
+  /// False: there is none after it either, and nothing is written.
+  bool next(const Tensor& slot);
+
+ private:
+  VideoReader reader_;
+  std::vector<int64_t> pts_;  // of the frames
+  size_t read_ = 0;
+  std::optional<FrameTime> time_;  // of the frame that was decoded last
+  bool at_end_ = false;
+};
 
 /// Decodes these frames of a video (any order, repeated ones as well) into slot (3, frames.size(), H, W), as
 /// VideoReader::next() writes them. Only what they depend on is decoded. A frame that cannot be decoded shows the one

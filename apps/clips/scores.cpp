@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "apps/common/json_text.h"
 #include "io/atomic_file.h"
 #include "io/jsonl.h"
 #include "tensor/error.h"
@@ -42,9 +43,7 @@ std::vector<int64_t> VideoScores::strongest(size_t most) const {
 }
 
 void write_scores(const std::string& path, const VideoScores& scores, const std::vector<std::string>& classes) {
-  const auto line = [](const nlohmann::json& value) {
-    return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  };
+  const auto line = [](const nlohmann::json& value) { return json_text(value) + "\n"; };
   io::AtomicFile file(path);
   file.write(line({{"video", scores.path},
                    {"duration", scores.duration},

@@ -11,8 +11,9 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "apps/common/json_text.h"
 #include "apps/common/profiling.h"
-#include "apps/train/stop_signal.h"
+#include "apps/common/stop_signal.h"
 
 namespace ar::apps {
 namespace {
@@ -80,8 +81,7 @@ int run_program(CLI::App& app, int argc, char** argv, const std::function<int()>
 }
 
 nlohmann::json options_as_json(const CLI::App& app) {
-  using Json = nlohmann::json;
-  Json json = Json::object();
+  nlohmann::json json = nlohmann::json::object();
   for (const CLI::Option* option : app.get_options()) {
     const std::string name = option->get_single_name();
     if (name == "help" || name == "version" || name == "config") continue;
@@ -97,7 +97,7 @@ nlohmann::json options_as_json(const CLI::App& app) {
   }
   for (const CLI::App* group : app.get_subcommands([](const CLI::App* a) { return a->get_name().empty(); }))
     json.update(options_as_json(*group));
-  return Json::parse(json.dump(-1, ' ', false, Json::error_handler_t::replace));
+  return nlohmann::json::parse(json_text(json));
 }
 
 }  // namespace ar::apps

@@ -8,7 +8,7 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "apps/train/stop_signal.h"
+#include "apps/common/stop_signal.h"
 #include "autograd/autograd.h"
 #include "io/sampler.h"
 #include "nn/init.h"

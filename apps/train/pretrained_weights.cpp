@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "apps/common/stop_signal.h"
 #include "apps/report/progress.h"
-#include "apps/train/stop_signal.h"
 
 namespace ar::apps {
 

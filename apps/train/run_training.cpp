@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "apps/common/stop_signal.h"
 #include "apps/train/run_files.h"
-#include "apps/train/stop_signal.h"
 
 namespace ar::apps {
 

@@ -8,9 +8,9 @@
 #include <optional>
 #include <utility>
 
+#include "apps/common/stop_signal.h"
 #include "apps/model/machine.h"
 #include "apps/report/progress.h"
-#include "apps/train/stop_signal.h"
 #include "autograd/autograd.h"
 #include "io/cache_file.h"
 #include "io/checkpoint_file.h"
@@ -112,37 +112,22 @@ struct Decoded {
   std::string reason;
 };
 
-/// Reads the slices of a job one after another. One reader for all: where a container cannot seek exactly, each would
-/// decode the video from its start.
-class JobReader {
- public:
-  explicit JobReader(const FrameJob& job) : job_(job), reader_(job.video->path) {
-    reader_.select(*job.video->index, job.frames);
-  }
-  const FrameJob& job() const { return job_; }
-  /// The next frames of the job into slot (3, count, H, W), as io::read_frames() does.
+/// A job's frames, for its slices one after another. One reader for all: where a container cannot seek exactly, each
+/// slice would decode the video from its start.
+struct JobReader {
+  const FrameJob& job;
+  io::ChosenFrames frames;
+
+  explicit JobReader(const FrameJob& job) : job(job), frames(job.video->path, *job.video->index, job.frames) {}
+  /// Into slot (3, count, H, W), as io::read_frames() does.
   void read(const Slice& slice, const Tensor& slot) {
     for (int64_t i = 0; i < slice.count; ++i) {
-      const int64_t pts = job_.video->index->pts[size_t(job_.frames[size_t(slice.first + i)])];
-      while (!at_end_ && (!time_ || time_->pts < pts)) {
-        const auto next = reader_.decode();
-        at_end_ = !next;
-        if (next) time_ = next;
-      }
-      AR_CHECK(!at_end_ || i > 0, job_.video->path, ": none of the frames from ", job_.frames[size_t(slice.first)],
+      if (frames.next(slot.select(1, i))) continue;
+      AR_CHECK(i > 0, job.video->path, ": none of the frames from ", job.frames[size_t(slice.first)],
                " on can be decoded");
-      if (at_end_)
-        slot.select(1, i).copy_from(slot.select(1, i - 1));
-      else
-        reader_.write(slot.select(1, i));
+      slot.select(1, i).copy_from(slot.select(1, i - 1));
     }
   }
-
- private:
-  const FrameJob& job_;
-  io::VideoReader reader_;
-  std::optional<io::FrameTime> time_;  // of the frame that was decoded last
-  bool at_end_ = false;
 };
 
 /// `reader`: of the slice before, in the order of the slices.
@@ -150,7 +135,7 @@ Decoded decode(const FrameJob& job, const Slice& slice, int64_t height, int64_t 
                std::optional<JobReader>& reader) {
   Decoded decoded{.frames = io::clip_batch(1, slice.count, height, width), .reason = {}};
   try {
-    if (!reader || &reader->job() != &job) reader.emplace(job);
+    if (!reader || &reader->job != &job) reader.emplace(job);
     reader->read(slice, decoded.frames[0]);
   } catch (const Error& e) {
     decoded.reason = e.what();

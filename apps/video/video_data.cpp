@@ -4,8 +4,8 @@
 #include <map>
 #include <set>
 
+#include "apps/common/stop_signal.h"
 #include "apps/report/progress.h"
-#include "apps/train/stop_signal.h"
 #include "io/atomic_file.h"
 #include "io/image_folder.h"
 #include "io/image_write.h"

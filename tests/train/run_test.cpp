@@ -7,11 +7,11 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/common/program.h"
+#include "apps/common/stop_signal.h"
 #include "apps/model/saved_split.h"
 #include "apps/train/image_data.h"
 #include "apps/train/resumed_options.h"
 #include "apps/train/run_files.h"
-#include "apps/train/stop_signal.h"
 #include "apps/train/train_log.h"
 #include "apps/video/video_data.h"
 #include "io/checkpoint_file.h"
